@@ -1,0 +1,54 @@
+/* Setting and extending errors. A text that does not fit is cut, never overrun. */
+#include "base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool err_set(struct err *err, enum err_class class, const char *format, ...)
+{
+    va_list args;
+
+    err->class = class;
+    err->sqlstate[0] = '\0';
+    va_start(args, format);
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    return false;
+}
+
+bool err_context(struct err *err, const char *format, ...)
+{
+    char context[256];
+    char text[sizeof(err->text)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(context, sizeof(context), format, args);
+    va_end(args);
+    memcpy(text, err->text, sizeof(text));
+    /* A context and a text that are both long are cut at the end of the line. */
+    int written = snprintf(err->text, sizeof(err->text), "%s: ", context);
+    snprintf(err->text + written, sizeof(err->text) - (size_t)written, "%s", text);
+    return false;
+}
+
+const char *err_class_name(enum err_class class)
+{
+    switch (class) {
+    case ERR_NONE:
+        return "none";
+    case ERR_OUTAGE:
+        return "outage";
+    case ERR_CONTENTION:
+        return "contention";
+    case ERR_DATA:
+        return "data";
+    case ERR_CONFIG:
+        return "configuration";
+    case ERR_FENCED:
+        return "fenced";
+    case ERR_INTERNAL:
+        return "internal";
+    }
+    return "unknown";
+}
