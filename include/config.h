@@ -1,0 +1,81 @@
+/*
+ * The settings, from the environment, through one table of options.
+ *
+ * Three prefixes, one owner each: KAFKA_X_Y is librdkafka's property x.y, PG* is libpq's own, SINK_*
+ * is ours. Every secret can come from a file named by NAME_FILE. README's table, --help and
+ * `pgsluice config` are printed from the same table. Thread: main, before the loop; read-only after.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "base/buffer.h"
+#include "base/err.h"
+#include "ops/log.h"
+
+#include <stdint.h>
+
+enum config_value_format { CONFIG_VALUE_JSON, CONFIG_VALUE_RAW };
+enum config_unknown_fields { CONFIG_UNKNOWN_IGNORE, CONFIG_UNKNOWN_DEAD_LETTER, CONFIG_UNKNOWN_STOP };
+enum config_delivery { CONFIG_EXACTLY_ONCE, CONFIG_AT_LEAST_ONCE };
+enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_COMMITTED };
+enum config_dead_letters { CONFIG_DEAD_LETTERS_TABLE, CONFIG_DEAD_LETTERS_OFF };
+enum config_migrate { CONFIG_MIGRATE_AUTO, CONFIG_MIGRATE_CHECK, CONFIG_MIGRATE_OFF };
+
+/* One KAFKA_ variable as librdkafka's property. */
+struct config_property {
+    char *name;     /* session.timeout.ms */
+    char *value;
+    char *variable; /* KAFKA_SESSION_TIMEOUT_MS */
+    bool secret;
+};
+
+struct config {
+    char *name;   /* SINK_NAME: the key of the offsets rows; default: KAFKA_GROUP_ID */
+    char *topics; /* SINK_TOPICS: a,b,c or ^regex */
+    char *table;  /* SINK_TABLE: [schema.]table, ${topic} stands for the topic */
+    enum config_value_format value_format;
+    enum config_unknown_fields unknown_fields;
+    int64_t batch_size; /* rows */
+    int64_t batch_bytes;
+    int64_t batch_timeout_ms;
+    int64_t pool_min;
+    int64_t pool_max;
+    int64_t workers; /* encoding threads; 0: one less than the cores, at least 1 */
+    int64_t memory_limit_bytes;
+    enum config_delivery delivery;
+    enum config_start start;
+    enum config_dead_letters dead_letters;
+    bool synchronous_commit; /* SINK_SYNCHRONOUS_COMMIT: default off with exactly_once, else on */
+    enum log_level log_level;
+    enum log_format log_format;
+    int64_t drain_timeout_ms;
+    int64_t connect_timeout_ms; /* SINK_CONNECT_TIMEOUT_MS: how long the start waits for servers */
+    char *instance_id;          /* SINK_INSTANCE_ID: default: host name */
+    enum config_migrate migrate;
+
+    struct config_property *properties; /* KAFKA_*, as given */
+    size_t properties_count;
+    const char *group_id; /* borrowed from properties */
+};
+
+/*
+ * Reads the environment (`environ` form: NAME=value, ending with NULL). All faults are found at once:
+ * on false `problems` holds one line each, which names the variable and says what would be right.
+ */
+bool config_load(struct config *config, char *const *environment, struct buffer *problems) MUST_CHECK;
+void config_finish(struct config *config);
+
+/* NAME=value lines with the effective settings, secrets masked. */
+void config_print(const struct config *config, struct buffer *out);
+
+/* The table of options: for --help, and as README's Markdown table. */
+void config_help(struct buffer *out);
+void config_markdown(struct buffer *out);
+
+/*
+ * The password of PostgreSQL from PGPASSWORD_FILE, read anew at each call (credentials rotate).
+ * NULL with class ERR_NONE: none is set, libpq's own ways apply. free() ends it.
+ */
+char *config_password(struct err *err);
+
+#endif
