@@ -21,7 +21,7 @@
  *   bytes    -> bytea; text (valid UTF-8 without NUL); json/jsonb (valid JSON)
  *   json and jsonb columns get a JSON string as a JSON string: its original bytes with the quotes
  *
- * Formats: PostgreSQL's documentation, "COPY", and src/backend/utils/adt/*.c for the binary ones
+ * Formats: PostgreSQL's documentation, "COPY", and src/backend/utils/adt for the binary ones
  * (numeric: base-10000 digits; timestamps: microseconds since 2000-01-01).
  * Thread: any, pure.
  */
