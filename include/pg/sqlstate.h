@@ -1,0 +1,16 @@
+/*
+ * PostgreSQL's error codes as our classes (design: "Errors"). Source of the codes: PostgreSQL's
+ * documentation, appendix "PostgreSQL Error Codes". Pure. Thread: any.
+ */
+#ifndef PG_SQLSTATE_H
+#define PG_SQLSTATE_H
+
+#include "base/err.h"
+
+/* What pgsluice.advance raises when a position is not the expected one. */
+#define SQLSTATE_FENCED "PS001"
+
+/* NULL or empty: the server said nothing, so the connection is gone: ERR_OUTAGE. */
+enum err_class sqlstate_class(const char *sqlstate);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * One table, first match wins, so a code stands before its class. What the table does not know is an
+ * outage: waiting loses nothing, a dead letter or a skipped flush might.
+ */
+#include "pg/sqlstate.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+    const char *prefix;
+    enum err_class class;
+} classes[] = {
+    {SQLSTATE_FENCED, ERR_FENCED},
+    {"55P03", ERR_CONTENTION}, /* lock_not_available */
+    {"57014", ERR_CONTENTION}, /* query_canceled, also statement_timeout */
+    {"40", ERR_CONTENTION},    /* transaction rollback: serialization, deadlock */
+    {"26000", ERR_CONTENTION}, /* prepared statement is gone: a pooler swapped the session */
+    {"25006", ERR_OUTAGE},     /* read only: a standby, a failover */
+    {"21000", ERR_DATA},       /* cardinality violation */
+    {"22", ERR_DATA},          /* data exception */
+    {"23", ERR_DATA},          /* integrity constraint */
+    {"54", ERR_DATA},          /* program limit: nesting, row or index entry too large */
+    {"P0001", ERR_DATA},       /* a trigger raised */
+    {"28", ERR_CONFIG},        /* authorization */
+    {"3D", ERR_CONFIG},        /* no such database */
+    {"3F", ERR_CONFIG},        /* no such schema */
+    {"42", ERR_CONFIG},        /* no such table, column, right; syntax */
+    {"0A", ERR_CONFIG},        /* not supported: for instance COPY into a view */
+    {"08", ERR_OUTAGE},        /* connection */
+    {"53", ERR_OUTAGE},        /* resources: disk full, too many connections */
+    {"57P", ERR_OUTAGE},       /* shutdown, crash, starting up */
+    {"58", ERR_OUTAGE},        /* system: I/O */
+};
+
+enum err_class sqlstate_class(const char *sqlstate)
+{
+    if (!sqlstate || !*sqlstate)
+        return ERR_OUTAGE;
+    for (size_t i = 0; i < COUNT_OF(classes); i++)
+        if (strncmp(sqlstate, classes[i].prefix, strlen(classes[i].prefix)) == 0)
+            return classes[i].class;
+    return ERR_OUTAGE;
+}
