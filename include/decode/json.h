@@ -2,9 +2,9 @@
  * The projecting JSON decoder: takes the mapped fields out of a record's raw bytes, without a DOM.
  *
  * It reads the whole document once, so it accepts and rejects what RFC 8259 and jansson do (UTF-8,
- * escapes, lone surrogates, \u0000, depth, trailing bytes), but for two things: a number may have any
- * size, since its text is kept, and repeated names are legal, the last one wins.
- * Thread: any, pure; a struct json_fields is immutable once built.
+ * escapes, lone surrogates, \u0000, depth, trailing bytes), but for two things: a number may have
+ * any size, since its text is kept, and repeated names are legal, the last one wins. Thread: any,
+ * pure; a struct json_fields is immutable once built.
  */
 #ifndef DECODE_JSON_H
 #define DECODE_JSON_H
@@ -15,7 +15,9 @@
 #include <stdint.h>
 
 /* Objects and arrays inside each other; jansson's limit too. */
-enum { JSON_DEPTH_MAX = 2048 };
+enum {
+    JSON_DEPTH_MAX = 2048
+};
 
 enum json_unknown {
     JSON_UNKNOWN_IGNORE, /* a field without a column is validated and skipped */
@@ -23,6 +25,8 @@ enum json_unknown {
 };
 
 struct json_fields; /* the set of wanted names; name i goes to values[i] */
+
+/* The names differ from each other, and are copied; there are fewer than 65535. */
 
 struct json_fields *json_fields_create(const char *const *names, size_t count,
                                        enum json_unknown unknown);
@@ -32,8 +36,8 @@ void json_fields_destroy(struct json_fields *fields);
  * Fills values[0 .. count-1] from a JSON object: VALUE_ABSENT where the object has no such field.
  * Names are compared after unescaping, byte by byte. Objects and arrays come as VALUE_JSON; strings
  * as VALUE_STRING, or VALUE_ESCAPED when they hold a backslash.
- * False (ERR_DATA): not one JSON object; the text says what is wrong and at which byte, without
- * quoting the payload.
+ * False (ERR_DATA): not one JSON object, or a field to reject; the text says what is wrong and at
+ * which byte (the first is 0), without quoting the payload, and values[] is undefined.
  */
 bool json_project(const struct json_fields *fields, struct slice document, struct value *values,
                   struct err *err) MUST_CHECK;
