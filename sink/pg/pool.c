@@ -1,0 +1,215 @@
+/*
+ * State is list membership: conn.c's one setter tells on_conn_state, which moves the connection.
+ *
+ *   closed --start_attempt--> connecting --> idle <--conn_run / job ends--> busy
+ *      ^                          |            |                             |
+ *      +---------- refused -------+-- surplus -+------------ lost -----------+
+ *
+ * One timer, `tick`, does what time brings: an attempt that takes too long is given up, the next one
+ * starts when its delay is over, a surplus connection is closed.
+ */
+#include "pg/pool.h"
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "ops/log.h"
+
+#include <stdlib.h>
+
+enum { TICK_MS = 50, CONNECT_TIMEOUT_MS = 10000, SURPLUS_IDLE_MS = 60000 };
+
+static const struct backoff reconnect_backoff = {.first_ms = 100, .limit_ms = 5000};
+
+static size_t count(const struct conn_list *list)
+{
+    const struct conn *conn;
+    size_t n = 0;
+
+    TAILQ_FOREACH(conn, list, entry)
+        n++;
+    return n;
+}
+
+static size_t open_count(const struct pool *pool)
+{
+    return count(&pool->connecting) + count(&pool->idle) + count(&pool->busy);
+}
+
+static struct conn_list *list_of(struct pool *pool, enum conn_state state)
+{
+    switch (state) {
+    case CONN_CLOSED:
+        return &pool->closed;
+    case CONN_CONNECTING:
+        return &pool->connecting;
+    case CONN_IDLE:
+        return &pool->idle;
+    case CONN_QUERYING:
+    case CONN_COPYING:
+        return &pool->busy;
+    }
+    abort();
+}
+
+/* What the server's comings and goings mean for the pool as a whole. */
+
+static void note_failure(struct pool *pool, const struct err *err)
+{
+    int64_t delay_ms = backoff_delay_ms(&reconnect_backoff, pool->attempts, backoff_random());
+
+    pool->attempts++;
+    pool->next_attempt_ms = clock_now_ms() + delay_ms;
+    if (pool->closing)
+        return;
+    if (!pool->away_since_ms && TAILQ_EMPTY(&pool->idle) && TAILQ_EMPTY(&pool->busy)) {
+        pool->away_since_ms = clock_now_ms();
+        pool->options.on_lost(pool->options.opaque, err);
+    } else {
+        log_warn("connect failed", LOG_ERR(err), LOG_INT("retry_ms", delay_ms));
+    }
+}
+
+static void note_success(struct pool *pool)
+{
+    pool->attempts = 0;
+    pool->next_attempt_ms = 0;
+    if (!pool->away_since_ms)
+        return;
+    int64_t away_ms = clock_now_ms() - pool->away_since_ms;
+    pool->away_since_ms = 0;
+    pool->options.on_found(pool->options.opaque, away_ms);
+}
+
+static void on_conn_state(struct conn *conn, enum conn_state from, const struct err *err)
+{
+    struct pool *pool = conn->opaque;
+
+    TAILQ_REMOVE(list_of(pool, from), conn, entry);
+    TAILQ_INSERT_TAIL(list_of(pool, conn->state), conn, entry);
+    if (conn->state == CONN_CLOSED && err)
+        note_failure(pool, err);
+    if (from == CONN_CONNECTING && conn->state == CONN_IDLE)
+        note_success(pool);
+}
+
+/* What time brings. */
+
+static void give_up_slow_attempt(struct pool *pool)
+{
+    struct err err;
+
+    if (TAILQ_EMPTY(&pool->connecting) || clock_now_ms() < pool->attempt_deadline_ms)
+        return;
+    conn_close(TAILQ_FIRST(&pool->connecting));
+    err_set(&err, ERR_OUTAGE, "PostgreSQL did not answer in %d s", CONNECT_TIMEOUT_MS / 1000);
+    note_failure(pool, &err);
+}
+
+static void start_attempt(struct pool *pool)
+{
+    struct session session;
+    struct err err;
+
+    if (!session_init(&session, pool->options.config, &err)) {
+        note_failure(pool, &err);
+        return;
+    }
+    pool->attempt_deadline_ms = clock_now_ms() + CONNECT_TIMEOUT_MS;
+    conn_open(TAILQ_FIRST(&pool->closed), &session);
+    session_finish(&session);
+}
+
+/* One attempt at a time: enough to grow, and no stampede on a server that has just come back. */
+static void maybe_start_attempt(struct pool *pool)
+{
+    size_t open = open_count(pool);
+    bool more = open < pool->min || (pool->wanted && open < pool->max);
+
+    if (more && TAILQ_EMPTY(&pool->connecting) && clock_now_ms() >= pool->next_attempt_ms) {
+        pool->wanted = false;
+        start_attempt(pool);
+    }
+}
+
+static void close_surplus(struct pool *pool)
+{
+    struct conn *conn = TAILQ_FIRST(&pool->idle);
+
+    if (conn && open_count(pool) > pool->min && open_count(pool) > 1 &&
+        clock_now_ms() - conn->idle_since_ms > SURPLUS_IDLE_MS)
+        conn_close(conn);
+}
+
+static void tick(uv_timer_t *timer)
+{
+    struct pool *pool = timer->data;
+
+    give_up_slow_attempt(pool);
+    maybe_start_attempt(pool);
+    close_surplus(pool);
+}
+
+/* The public face. */
+
+void pool_open(struct pool *pool, uv_loop_t *loop, const struct pool_options *options)
+{
+    *pool = (struct pool){.loop = loop, .options = *options};
+    pool->max = (size_t)options->config->pool_max;
+    pool->min = (size_t)options->config->pool_min;
+    TAILQ_INIT(&pool->closed);
+    TAILQ_INIT(&pool->connecting);
+    TAILQ_INIT(&pool->idle);
+    TAILQ_INIT(&pool->busy);
+    pool->conns = memory_new_array(pool->max, sizeof(*pool->conns));
+    for (size_t i = 0; i < pool->max; i++) {
+        conn_init(&pool->conns[i], loop, on_conn_state, pool);
+        TAILQ_INSERT_TAIL(&pool->closed, &pool->conns[i], entry);
+    }
+    uv_timer_init(loop, &pool->timer);
+    pool->timer.data = pool;
+    uv_timer_start(&pool->timer, tick, 0, TICK_MS);
+}
+
+/* The most recently used one: its caches are warm, and the others may become surplus. */
+struct conn *pool_acquire(struct pool *pool)
+{
+    struct conn *conn = TAILQ_LAST(&pool->idle, conn_list);
+
+    if (!conn && !pool->closing) {
+        pool->wanted = true;
+        maybe_start_attempt(pool);
+    }
+    return conn;
+}
+
+void pool_close(struct pool *pool)
+{
+    pool->closing = true;
+    pool->min = 0;
+    pool->max = 0;
+    uv_timer_stop(&pool->timer);
+    uv_close((uv_handle_t *)&pool->timer, NULL);
+    while (!TAILQ_EMPTY(&pool->connecting))
+        conn_close(TAILQ_FIRST(&pool->connecting));
+    while (!TAILQ_EMPTY(&pool->busy))
+        conn_close(TAILQ_FIRST(&pool->busy));
+    while (!TAILQ_EMPTY(&pool->idle))
+        conn_close(TAILQ_FIRST(&pool->idle));
+}
+
+void pool_finish(struct pool *pool)
+{
+    free(pool->conns);
+    pool->conns = NULL;
+}
+
+size_t pool_idle_count(const struct pool *pool)
+{
+    return count(&pool->idle);
+}
+
+size_t pool_busy_count(const struct pool *pool)
+{
+    return count(&pool->busy);
+}
