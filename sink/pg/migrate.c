@@ -1,0 +1,161 @@
+/*
+ * Applying migrations in one transaction:
+ *
+ *   BEGIN; lock; create schema and table of migrations; read what is applied; apply the rest; COMMIT
+ *
+ * CREATE ... IF NOT EXISTS alone races (unique violations in the catalog): the lock comes first.
+ */
+#include "pg/migrate.h"
+
+#include "base/buffer.h"
+#include "pg/sqlstate.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Any number, as long as all versions of the program agree on it: "pgsluice" in ASCII. */
+#define LOCK_KEY "8099843395188781925"
+
+static const char begin_sql[] = "BEGIN; SET LOCAL lock_timeout = '60s'; "
+                                "SELECT pg_advisory_xact_lock(" LOCK_KEY ")";
+static const char bookkeeping_sql[] =
+    "SET LOCAL client_min_messages = warning;"
+    "CREATE SCHEMA IF NOT EXISTS pgsluice;"
+    "CREATE TABLE IF NOT EXISTS pgsluice.migrations ("
+    " version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+    " applied_at timestamptz NOT NULL DEFAULT now())";
+static const char applied_sql[] = "SELECT version, checksum FROM pgsluice.migrations ORDER BY version";
+
+/* FNV-1a: tells an edited migration from the applied one; no secret depends on it. */
+static void checksum(const char *sql, char *out, size_t size)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (const char *at = sql; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
+    snprintf(out, size, "%016" PRIx64, hash);
+}
+
+static PGresult *execute(PGconn *connection, const char *sql, struct err *err)
+{
+    PGresult *result = PQexec(connection, sql);
+    ExecStatusType status = PQresultStatus(result);
+
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return result;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    err_set(err, sqlstate_class(sqlstate), "%s", message ? message : "connection lost");
+    snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate ? sqlstate : "");
+    PQclear(result);
+    return NULL;
+}
+
+static bool run(PGconn *connection, const char *sql, struct err *err)
+{
+    PGresult *result = execute(connection, sql, err);
+
+    PQclear(result);
+    return result != NULL;
+}
+
+/* Compares one applied row with ours; rows beyond ours belong to a newer version of the program. */
+static bool same_migration(const PGresult *applied, int row, struct err *err)
+{
+    char ours[17];
+    int version = (int)strtol(PQgetvalue(applied, row, 0), NULL, 10);
+
+    if (version != row + 1)
+        return err_set(err, ERR_CONFIG, "migration %d is missing in pgsluice.migrations", row + 1);
+    if ((size_t)row >= migrations_count)
+        return true;
+    checksum(migrations[row].sql, ours, sizeof(ours));
+    if (strcmp(PQgetvalue(applied, row, 1), ours) == 0)
+        return true;
+    return err_set(err, ERR_CONFIG,
+                   "migration %04d_%s was applied with another text than this program's", version,
+                   migrations[row].name);
+}
+
+/* *count is how many are applied. */
+static bool read_applied(PGconn *connection, size_t *count, struct err *err)
+{
+    PGresult *applied = execute(connection, applied_sql, err);
+    bool same = applied != NULL;
+
+    for (int row = 0; same && row < PQntuples(applied); row++)
+        same = same_migration(applied, row, err);
+    if (same)
+        *count = (size_t)PQntuples(applied);
+    PQclear(applied);
+    return same;
+}
+
+static bool apply_one(PGconn *connection, const struct migration *migration, struct err *err)
+{
+    char sum[17];
+    struct buffer sql = {0};
+
+    checksum(migration->sql, sum, sizeof(sum));
+    buffer_printf(&sql, "INSERT INTO pgsluice.migrations (version, name, checksum) VALUES (%d, '%s', '%s')",
+                  migration->version, migration->name, sum);
+    bool done = run(connection, migration->sql, err) && run(connection, buffer_text(&sql), err);
+    buffer_finish(&sql);
+    if (!done)
+        return err_context(err, "migration %04d_%s", migration->version, migration->name);
+    return true;
+}
+
+static bool apply_missing(PGconn *connection, size_t *applied, struct err *err)
+{
+    size_t present = 0;
+
+    *applied = 0;
+    if (!read_applied(connection, &present, err))
+        return false;
+    for (size_t i = present; i < migrations_count; i++, (*applied)++)
+        if (!apply_one(connection, &migrations[i], err))
+            return false;
+    return true;
+}
+
+/* Whether the schema's bookkeeping exists: a role without CREATE may still run on a ready schema. */
+static bool is_complete(PGconn *connection)
+{
+    struct err ignored;
+
+    return migrate_check(connection, &ignored);
+}
+
+bool migrate_apply(PGconn *connection, size_t *applied, struct err *err)
+{
+    struct err rollback_err;
+
+    *applied = 0;
+    if (is_complete(connection))
+        return true;
+    if (run(connection, begin_sql, err) && run(connection, bookkeeping_sql, err) &&
+        apply_missing(connection, applied, err) && run(connection, "COMMIT", err))
+        return true;
+    if (!run(connection, "ROLLBACK", &rollback_err))
+        return false; /* the connection is gone, and the transaction with it */
+    return false;
+}
+
+bool migrate_check(PGconn *connection, struct err *err)
+{
+    size_t present = 0;
+
+    if (!read_applied(connection, &present, err)) {
+        if (err->class == ERR_CONFIG && strncmp(err->sqlstate, "42P01", 5) == 0)
+            err_set(err, ERR_CONFIG, "the schema pgsluice is not installed in database \"%s\": run pgsluice migrate",
+                    PQdb(connection));
+        return false;
+    }
+    if (present >= migrations_count)
+        return true;
+    return err_set(err, ERR_CONFIG, "migration %04d_%s is not applied: run pgsluice migrate",
+                   migrations[present].version, migrations[present].name);
+}
