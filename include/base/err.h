@@ -26,10 +26,11 @@ enum err_class {
 struct err {
     enum err_class class;
     char sqlstate[6]; /* PostgreSQL's code, or empty */
+    char column[64];  /* the one to blame, or empty */
     char text[1024];  /* one line, no payload, no secret */
 };
 
-/* Sets class and text; the SQLSTATE is emptied. Returns false, so that a caller can return it. */
+/* Sets class and text; SQLSTATE and column are emptied. Returns false, so that a caller can return it. */
 bool err_set(struct err *err, enum err_class class, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " in front of the text. Returns false. */

@@ -10,6 +10,7 @@ bool err_set(struct err *err, enum err_class class, const char *format, ...)
 
     err->class = class;
     err->sqlstate[0] = '\0';
+    err->column[0] = '\0';
     va_start(args, format);
     vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);

@@ -1,0 +1,131 @@
+/* Text of claim and advance. Values travel as literals: a simple Query takes no parameters. */
+#include "pg/offsets.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+void offsets_literal(struct buffer *sql, const char *text)
+{
+    buffer_append_text(sql, "E'");
+    for (const char *at = text; *at; at++) {
+        if (*at == '\'' || *at == '\\')
+            buffer_append(sql, at, 1);
+        buffer_append(sql, at, 1);
+    }
+    buffer_append_text(sql, "'");
+}
+
+static void append_key(struct buffer *sql, const struct offsets_claim *claim)
+{
+    buffer_append_text(sql, " WHERE o.sink = ");
+    offsets_literal(sql, claim->sink);
+    buffer_append_text(sql, " AND o.topic = ");
+    offsets_literal(sql, claim->topic);
+    buffer_printf(sql, " AND o.partition = %" PRId32, claim->partition);
+}
+
+static void append_update(struct buffer *sql, const struct offsets_claim *claim)
+{
+    buffer_append_text(sql, "UPDATE pgsluice.offsets AS o"
+                            " SET epoch = o.epoch + 1, claimed_at = now(), owner = ");
+    offsets_literal(sql, claim->owner);
+    append_key(sql, claim);
+}
+
+static void append_insert(struct buffer *sql, const struct offsets_claim *claim)
+{
+    buffer_append_text(sql, "INSERT INTO pgsluice.offsets AS o"
+                            " (sink, topic, partition, next_offset, owner) VALUES (");
+    offsets_literal(sql, claim->sink);
+    buffer_append_text(sql, ", ");
+    offsets_literal(sql, claim->topic);
+    buffer_printf(sql, ", %" PRId32 ", %" PRId64 ", ", claim->partition, claim->initial);
+    offsets_literal(sql, claim->owner);
+    buffer_append_text(sql, ") ON CONFLICT (sink, topic, partition) DO UPDATE"
+                            " SET epoch = o.epoch + 1, claimed_at = now(), owner = EXCLUDED.owner");
+}
+
+void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim)
+{
+    buffer_append_text(sql, "SET LOCAL lock_timeout = '2s'; ");
+    if (claim->initial < 0)
+        append_update(sql, claim);
+    else
+        append_insert(sql, claim);
+    buffer_append_text(sql, " RETURNING o.next_offset, o.epoch");
+}
+
+bool offsets_claim_parse(const PGresult *result, struct offsets_position *position)
+{
+    if (PQntuples(result) != 1)
+        return false;
+    position->next_offset = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+    position->epoch = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    return true;
+}
+
+/* The row's xmax is the transaction that has updated it and not ended; pg_locks knows whose it is. */
+void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim,
+                      const char *own_application_name)
+{
+    buffer_append_text(sql, "SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
+                            " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
+                            " AND l.transactionid = o.xmax AND l.granted"
+                            " JOIN pg_stat_activity AS a ON a.pid = l.pid");
+    append_key(sql, claim);
+    buffer_append_text(sql, " AND a.usename = current_user AND a.wait_event_type = 'Client'"
+                            " AND a.application_name LIKE 'pgsluice/%' AND a.application_name <> left(");
+    offsets_literal(sql, own_application_name);
+    buffer_append_text(sql, ", 63) AND pg_terminate_backend(a.pid)");
+}
+
+/* One array of the call: ARRAY[...]::type[] over a column of the moves. */
+static void append_array(struct buffer *sql, const struct offsets_move *moves, size_t count,
+                         void (*append)(struct buffer *, const struct offsets_move *), const char *type)
+{
+    buffer_append_text(sql, ", ARRAY[");
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            buffer_append_text(sql, ",");
+        append(sql, &moves[i]);
+    }
+    buffer_printf(sql, "]::%s[]", type);
+}
+
+static void append_topic(struct buffer *sql, const struct offsets_move *move)
+{
+    offsets_literal(sql, move->topic);
+}
+
+static void append_partition(struct buffer *sql, const struct offsets_move *move)
+{
+    buffer_printf(sql, "%" PRId32, move->partition);
+}
+
+static void append_epoch(struct buffer *sql, const struct offsets_move *move)
+{
+    buffer_printf(sql, "%" PRId64, move->epoch);
+}
+
+static void append_from(struct buffer *sql, const struct offsets_move *move)
+{
+    buffer_printf(sql, "%" PRId64, move->from);
+}
+
+static void append_to(struct buffer *sql, const struct offsets_move *move)
+{
+    buffer_printf(sql, "%" PRId64, move->to);
+}
+
+void offsets_advance_sql(struct buffer *sql, const char *sink, const struct offsets_move *moves,
+                         size_t count)
+{
+    buffer_append_text(sql, "SELECT pgsluice.advance(");
+    offsets_literal(sql, sink);
+    append_array(sql, moves, count, append_topic, "text");
+    append_array(sql, moves, count, append_partition, "integer");
+    append_array(sql, moves, count, append_epoch, "bigint");
+    append_array(sql, moves, count, append_from, "bigint");
+    append_array(sql, moves, count, append_to, "bigint");
+    buffer_append_text(sql, ");");
+}
