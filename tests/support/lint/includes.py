@@ -1,8 +1,8 @@
 """Includes point one way: a file may include headers of its own floor and of those below it.
 
-    base <- config <- ops <- pg <- decode <- dispatch <- kafka <- command <- main
+    base <- ops <- config <- pg <- decode <- dispatch <- kafka <- command <- main
 
-The floor of sink/pg/pool.c and include/pg/pool.h is pg, that of sink/config.c is config.
+The floor of sink/pg/pool.c is pg, that of include/config.h and config_internal.h is config.
 Run from the top of the tree; prints each include that goes up, or to no floor at all.
 """
 
@@ -10,13 +10,13 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "config", "ops", "pg", "decode", "dispatch", "kafka", "command", "main"]
+FLOORS = ["base", "ops", "config", "pg", "decode", "dispatch", "kafka", "command", "main"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 
 def floor_of(path):
     """The floor of a path below sink/ or include/, or None."""
-    name = path.split("/")[0].split(".")[0]
+    name = re.match("[a-z]*", path)[0]
     return FLOORS.index(name) if name in FLOORS else None
 
 
