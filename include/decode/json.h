@@ -15,9 +15,7 @@
 #include <stdint.h>
 
 /* Objects and arrays inside each other; jansson's limit too. */
-enum {
-    JSON_DEPTH_MAX = 2048
-};
+enum { JSON_DEPTH_MAX = 2048 };
 
 enum json_unknown {
     JSON_UNKNOWN_IGNORE, /* a field without a column is validated and skipped */
@@ -26,8 +24,7 @@ enum json_unknown {
 
 struct json_fields; /* the set of wanted names; name i goes to values[i] */
 
-/* The names differ from each other, and are copied; there are fewer than 65535. */
-
+/* The names differ from each other, and are copied; there are fewer than 65535 of them. */
 struct json_fields *json_fields_create(const char *const *names, size_t count,
                                        enum json_unknown unknown);
 void json_fields_destroy(struct json_fields *fields);
@@ -35,7 +32,7 @@ void json_fields_destroy(struct json_fields *fields);
 /*
  * Fills values[0 .. count-1] from a JSON object: VALUE_ABSENT where the object has no such field.
  * Names are compared after unescaping, byte by byte. Objects and arrays come as VALUE_JSON; strings
- * as VALUE_STRING, or VALUE_ESCAPED when they hold a backslash.
+ * as VALUE_STRING, or VALUE_ESCAPED when they hold a backslash (base/json_string.h takes it out).
  * False (ERR_DATA): not one JSON object, or a field to reject; the text says what is wrong and at
  * which byte (the first is 0), without quoting the payload, and values[] is undefined.
  */
@@ -44,11 +41,5 @@ bool json_project(const struct json_fields *fields, struct slice document, struc
 
 /* Whether it is one valid JSON value of any kind. False (ERR_DATA). */
 bool json_validate(struct slice document, struct err *err) MUST_CHECK;
-
-/*
- * The body of a JSON string without its escapes, which are valid (VALUE_ESCAPED). Writes at most
- * body.len bytes to `out` and returns how many.
- */
-size_t json_unescape(struct slice body, char *out);
 
 #endif

@@ -12,9 +12,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/slice.h"
-
-#include <endian.h>
-#include <stdint.h>
+#include "decode/json_block.h"
 
 struct json_text {
     const char *start; /* borrowed, as all bytes here */
@@ -48,32 +46,15 @@ static inline const char *json_scan_spaces(const struct json_text *text, const c
     return at;
 }
 
-/*
- * Which of eight bytes of a string are not plain: quote, backslash, below 0x20, above 0x7F. The top
- * bit of a byte tells; only the lowest one is exact, because a subtraction borrows from the bytes
- * above it. See "Determine if a word has a byte equal to n" in Sean Anderson's Bit Twiddling Hacks.
- */
-static inline uint64_t json_scan_marks(uint64_t word)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t quote = (word ^ (ones * '"')) - ones;
-    uint64_t backslash = (word ^ (ones * '\\')) - ones;
-    uint64_t control = word - ones * 0x20;
-
-    return (quote | backslash | control | word) & (ones * 0x80);
-}
-
 /* To the first byte of a string that is not plain, or to the end. */
 static inline const char *json_scan_plain(const char *at, const char *end)
 {
-    for (; LIKELY(end - at >= 8); at += 8) {
-        uint64_t word;
-        memcpy(&word, at, sizeof(word));
-        uint64_t marks = json_scan_marks(le64toh(word));
-        if (marks)
-            return at + __builtin_ctzll(marks) / 8;
+    for (; LIKELY(end - at >= JSON_BLOCK_BYTES); at += JSON_BLOCK_BYTES) {
+        unsigned plain = json_block_plain(at);
+        if (plain < JSON_BLOCK_BYTES)
+            return at + plain;
     }
-    while (at < end && json_scan_marks((unsigned char)*at | UINT64_C(0x6161616161616100)) == 0)
+    while (at < end && json_block_is_plain(*at))
         at++;
     return at;
 }

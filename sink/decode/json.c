@@ -15,9 +15,7 @@
 #include "decode/json_fields.h"
 #include "decode/json_scan.h"
 
-enum {
-    NAME_SHOWN_MAX = 64
-}; /* bytes of an unknown field's name in an error */
+enum { NAME_SHOWN_MAX = 64 }; /* bytes of an unknown field's name in an error */
 
 /* The containers that are open here. */
 struct nesting {

@@ -1,17 +1,14 @@
 /*
- * Checking escapes in strings from outside, and decoding those that were checked.
+ * Checking escapes, and comparing what they stand for. base/json_string.c decodes what was checked.
  *
  * PostgreSQL's text has no NUL and no surrogates, so \u0000 and a surrogate without its other half
- * are errors here, as in jansson. An escape is never shorter than the UTF-8 that it stands for.
+ * are errors here, as in jansson.
  */
 #include "decode/json_escape.h"
 
-#include "decode/json.h"
+#include "base/json_string.h"
 
-enum {
-    CHARACTER_BYTES_MAX = 4, /* UTF-8 */
-    UNICODE_ESCAPE_LEN = 6,  /* \uXXXX */
-};
+enum { UNICODE_ESCAPE_LEN = 6 }; /* \uXXXX */
 
 /* 0 to 15, or -1. */
 static int hex_digit(char byte)
@@ -65,26 +62,9 @@ static const char *scan_unicode(const struct json_text *text, const char *at)
     return at + 2 * UNICODE_ESCAPE_LEN;
 }
 
-/* What a backslash makes of the letter behind it; NUL: it is no escape. */
-static char short_escape(char letter)
+static bool is_short_escape(char letter)
 {
-    switch (letter) {
-    case '"':
-    case '\\':
-    case '/':
-        return letter;
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    }
-    return '\0';
+    return letter != '\0' && strchr("\"\\/bfnrt", letter) != NULL;
 }
 
 const char *json_escape_scan(const struct json_text *text, const char *at)
@@ -93,65 +73,9 @@ const char *json_escape_scan(const struct json_text *text, const char *at)
 
     if (letter == 'u')
         return scan_unicode(text, at);
-    if (short_escape(letter) == '\0')
+    if (!is_short_escape(letter))
         return json_scan_fail(text, at, "an unknown escape");
     return at + 2;
-}
-
-static size_t encode_utf8(uint32_t code, char *out)
-{
-    size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char lead[] = {0, 0x00, 0xC0, 0xE0, 0xF0};
-
-    for (size_t i = len - 1; i > 0; i--) {
-        out[i] = (char)(0x80 | (code & 0x3F));
-        code >>= 6;
-    }
-    out[0] = (char)(lead[len] | code);
-    return len;
-}
-
-/* Decodes the valid escape at *at, moves behind it, and returns the bytes written to out. */
-static size_t decode_escape(const char **at, const char *end, char out[CHARACTER_BYTES_MAX])
-{
-    if ((*at)[1] != 'u') {
-        out[0] = short_escape((*at)[1]);
-        *at += 2;
-        return 1;
-    }
-    uint32_t code = (uint32_t)unicode_escape(*at, end);
-    *at += UNICODE_ESCAPE_LEN;
-    if (is_high_surrogate((int32_t)code)) {
-        uint32_t low = (uint32_t)unicode_escape(*at, end);
-        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-        *at += UNICODE_ESCAPE_LEN;
-    }
-    return encode_utf8(code, out);
-}
-
-/* The run of bytes from `at` that stand for themselves. */
-static size_t plain_run(const char *at, const char *end)
-{
-    const char *backslash = memchr(at, '\\', (size_t)(end - at));
-
-    return (size_t)((backslash ? backslash : end) - at);
-}
-
-size_t json_unescape(struct slice body, char *out)
-{
-    const char *at = body.data;
-    const char *end = body.data + body.len;
-    char *to = out;
-
-    while (at < end) {
-        size_t run = plain_run(at, end);
-        memcpy(to, at, run);
-        to += run;
-        at += run;
-        if (at < end)
-            to += decode_escape(&at, end, to);
-    }
-    return (size_t)(to - out);
 }
 
 /* Takes `len` bytes off the front of *text if they are these. */
@@ -163,19 +87,29 @@ static bool take(struct slice *text, const char *bytes, size_t len)
     return true;
 }
 
+/* Takes the character that the escape from `at` to `behind` stands for. */
+static bool take_escape(struct slice *text, const char *at, const char *behind)
+{
+    char character[2 * UNICODE_ESCAPE_LEN];
+    size_t len = json_string_unescape((struct slice){at, (size_t)(behind - at)}, character);
+
+    return take(text, character, len);
+}
+
 bool json_escape_equal(struct slice body, struct slice plain)
 {
     const char *at = body.data;
     const char *end = body.data + body.len;
+    struct json_text text = {at, end, NULL}; /* valid, so that there is no error to write */
 
-    while (at < end) {
-        char character[CHARACTER_BYTES_MAX];
-        size_t run = plain_run(at, end);
-        if (!take(&plain, at, run))
+    for (;;) {
+        const char *escape = memchr(at, '\\', (size_t)(end - at));
+        if (!escape)
+            return slice_equal(plain, (struct slice){at, (size_t)(end - at)});
+        if (!take(&plain, at, (size_t)(escape - at)))
             return false;
-        at += run;
-        if (at < end && !take(&plain, character, decode_escape(&at, end, character)))
+        at = json_escape_scan(&text, escape);
+        if (!take_escape(&plain, escape, at))
             return false;
     }
-    return plain.len == 0;
 }
