@@ -47,9 +47,10 @@ check_tidy() {
     files 'sink/*.c' | xargs -0r -n 1 -P "$(nproc)" clang-tidy --quiet -p "$build"
 }
 
+# The header of logs is left out: cppcheck 2.10 cannot read the __VA_OPT__ in its macros.
 check_cppcheck() {
     files 'sink/*.c' | xargs -0r cppcheck --quiet --enable=warning,performance,portability \
-        --std=c11 --inline-suppr --error-exitcode=1 -j "$(nproc)" -Iinclude
+        --std=c11 --inline-suppr --error-exitcode=1 -j "$(nproc)" -Iinclude -DOPS_LOG_H
 }
 
 check_shell() { git grep -lzE '^#!.*\b(ba)?sh$' | xargs -0r shellcheck; }
