@@ -67,8 +67,7 @@ static const char *level_name(enum log_level level, bool json)
     return "";
 }
 
-/* --- Writing into the line
- * ------------------------------------------------------------------------ */
+/* --- Writing into the line -------------------------------------------------------------------- */
 
 static void put(struct line *line, const char *data, size_t len)
 {
@@ -206,8 +205,7 @@ static void put_field(struct line *line, const struct log_field *field)
     }
 }
 
-/* --- The line
- * ------------------------------------------------------------------------------------- */
+/* --- The line --------------------------------------------------------------------------------- */
 
 /* RFC 3339, UTC, milliseconds. */
 static void put_time(struct line *line)
@@ -288,8 +286,7 @@ static void write_line(enum log_level level, const char *event, const struct log
         state.dropped++;
 }
 
-/* --- The header's functions
- * ----------------------------------------------------------------------- */
+/* --- The header's functions ------------------------------------------------------------------- */
 
 void log_start(enum log_level level, enum log_format format)
 {
