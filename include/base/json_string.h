@@ -7,6 +7,7 @@
 #ifndef BASE_JSON_STRING_H
 #define BASE_JSON_STRING_H
 
+#include "base/buffer.h"
 #include "base/slice.h"
 
 /*
@@ -14,5 +15,8 @@
  * overlap it, and returns how many.
  */
 size_t json_string_unescape(struct slice body, char *out);
+
+/* Appends a text as a JSON string, with its quotes and the escapes that it needs. */
+void json_string_append(struct buffer *out, struct slice text);
 
 #endif

@@ -27,7 +27,7 @@ enum type_codec {
     TYPE_FLOAT4,
     TYPE_FLOAT8,
     TYPE_NUMERIC,
-    TYPE_TEXT,    /* text, and name-like types that are sent as plain text */
+    TYPE_TEXT,    /* text; citext and enums, whose binary form is their text (see type_oid) */
     TYPE_VARCHAR, /* with a limit of typmod - 4 characters, when typmod >= 4 */
     TYPE_BPCHAR,  /* char(n); typmod as varchar */
     TYPE_UUID,

@@ -1,14 +1,18 @@
 /*
- * Unescaping: runs without a backslash are copied whole, each escape is translated on its own.
+ * Escapes away and escapes in: runs without any are copied whole, each one is translated on its
+ * own.
  *
- * Every escape is longer than what it stands for, so the output fits where the body fits. The body
- * is valid by contract; one that is not gives nonsense, but is never read or written past its end.
+ * Unescaping: every escape is longer than what it stands for, so the output fits where the body
+ * fits. The body is valid by contract; one that is not gives nonsense, but is never read or written
+ * past its end.
  */
 #include "base/json_string.h"
 
 #include <stdint.h>
 
 enum { HEX_ESCAPE_BYTES = 6 }; /* \uXXXX */
+
+/* --- Unescaping ------------------------------------------------------------------------------ */
 
 static uint32_t hex_digit(char c)
 {
@@ -108,4 +112,37 @@ size_t json_string_unescape(struct slice body, char *out)
             out = put_escape(out, &at, end);
     }
     return (size_t)(out - start);
+}
+
+/* --- Quoting --------------------------------------------------------------------------------- */
+
+static bool needs_escape(char c)
+{
+    return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+static void append_escape(struct buffer *out, char c)
+{
+    if (c == '"' || c == '\\')
+        buffer_append(out, (char[]){'\\', c}, 2);
+    else
+        buffer_printf(out, "\\u%04x", (unsigned)c);
+}
+
+void json_string_append(struct buffer *out, struct slice text)
+{
+    const char *at = text.data;
+    const char *end = at + text.len;
+
+    buffer_reserve(out, text.len + 2);
+    buffer_put_byte(out, '"');
+    while (at < end) {
+        const char *run = at;
+        while (at < end && !needs_escape(*at))
+            at++;
+        buffer_append(out, run, (size_t)(at - run));
+        if (at < end)
+            append_escape(out, *at++);
+    }
+    buffer_append(out, "\"", 1);
 }
