@@ -30,7 +30,7 @@ const char *json_scan_expected(const struct json_text *text, const char *at, con
 const char *json_scan_number(const struct json_text *text, const char *at);
 const char *json_scan_literal(const struct json_text *text, const char *at, struct slice literal);
 
-/* One character of a string that is not plain: an escape, or several bytes of UTF-8. */
+/* What is not plain in a string: an escape, or characters outside ASCII. */
 const char *json_scan_special(const struct json_text *text, const char *at);
 
 /* The byte at `at`, NUL at the end: no token starts with NUL, so one test covers both. */

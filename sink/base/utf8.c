@@ -73,9 +73,11 @@ static const char *skip_ascii(const char *at, const char *end)
 
 bool utf8_valid(struct slice text)
 {
+    if (text.len == 0)
+        return true; /* without data, maybe */
+
     const char *at = text.data;
     const char *end = text.data + text.len;
-
     while ((at = skip_ascii(at, end)) < end) {
         size_t len = utf8_sequence(at, end);
         if (len == 0)
