@@ -80,17 +80,6 @@ static void put_text(struct line *line, const char *text)
     put(line, text, strlen(text));
 }
 
-/* Bytes of the UTF-8 character at the start of the text; 0: it is not one. */
-static size_t character_length(const char *text)
-{
-    unsigned char lead = (unsigned char)text[0];
-    size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-    if (strnlen(text, len) < len || !utf8_valid((struct slice){text, len}))
-        return 0;
-    return len;
-}
-
 /* The code of a character that must not stand for itself; -1: it may. C1 has terminal commands too.
  */
 static int escaped_code(const char *at, size_t len)
@@ -120,8 +109,10 @@ static void put_escape(struct line *line, int code)
 
 static void put_escaped(struct line *line, const char *text)
 {
+    const char *end = text + strlen(text);
+
     while (*text) {
-        size_t len = character_length(text);
+        size_t len = utf8_sequence(text, end);
         int code = escaped_code(text, len);
 
         if (line->len + ESCAPE_BYTES > ROOM_BYTES) {
