@@ -399,7 +399,7 @@ static int on_statistics(rd_kafka_t *client, char *json, size_t length, void *op
 
     (void)client;
     (void)length;
-    producer->ready = producer->ready || strstr(json, "\"idemp_state\":\"Assigned\"");
+    producer->ready = producer->ready || strstr(json, "\"idemp_state\": \"Assigned\"");
     return 0; /* librdkafka frees the text */
 }
 
