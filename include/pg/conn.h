@@ -27,10 +27,8 @@ enum conn_state {
 /* What the server said, beyond err. Texts may be empty. */
 struct conn_error {
     struct err err;
-    char context[512]; /* PG_DIAG_CONTEXT */
-    char detail[256];
+    char context[512]; /* of PG_DIAG_CONTEXT, from COPY's own line on; holds payload: never logged */
     char table[64];
-    char column[64];
     char constraint[64];
     bool lost; /* the connection is gone: whether the transaction was committed is unknown */
 };

@@ -30,6 +30,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Per turn of the loop, so that one fast server does not keep the others waiting. */
 enum { COPY_TURN_BYTES = 1024 * 1024 };
@@ -95,6 +96,21 @@ static void copy_field(char *to, size_t size, const PGresult *result, int field)
     snprintf(to, size, "%s", text ? text : "");
 }
 
+/*
+ * CONTEXT is a stack of lines, and COPY's own is the outermost: the last one that starts with COPY.
+ * It is kept from there on, so that a long line of something else does not push it out.
+ */
+static void note_context(struct conn_error *error, const PGresult *result)
+{
+    const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+    const char *kept = context ? context : "";
+
+    for (const char *line = context; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+        if (strncmp(line, "COPY ", 5) == 0)
+            kept = line;
+    snprintf(error->context, sizeof(error->context), "%s", kept);
+}
+
 /* The first error is the cause; what follows it is its consequence. */
 static void note_error(struct conn *conn, const PGresult *result)
 {
@@ -107,10 +123,9 @@ static void note_error(struct conn *conn, const PGresult *result)
     conn->failed = true;
     err_set(&error->err, sqlstate_class(sqlstate), "%s", message ? message : "connection lost");
     snprintf(error->err.sqlstate, sizeof(error->err.sqlstate), "%s", sqlstate ? sqlstate : "");
-    copy_field(error->context, sizeof(error->context), result, PG_DIAG_CONTEXT);
-    copy_field(error->detail, sizeof(error->detail), result, PG_DIAG_MESSAGE_DETAIL);
+    note_context(error, result);
     copy_field(error->table, sizeof(error->table), result, PG_DIAG_TABLE_NAME);
-    copy_field(error->column, sizeof(error->column), result, PG_DIAG_COLUMN_NAME);
+    copy_field(error->err.column, sizeof(error->err.column), result, PG_DIAG_COLUMN_NAME);
     copy_field(error->constraint, sizeof(error->constraint), result, PG_DIAG_CONSTRAINT_NAME);
 }
 

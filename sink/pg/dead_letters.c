@@ -1,6 +1,8 @@
 /* COPY text of a dead letter. Bytes go as \x hex, so whatever the record held is kept. */
 #include "pg/dead_letters.h"
 
+#include "base/utf8.h"
+
 #include <inttypes.h>
 #include <time.h>
 
@@ -25,10 +27,13 @@ static void append_escaped(struct buffer *out, struct slice text)
     }
 }
 
+/* A reason may name a field of the record, cut in the middle of a character. */
 static void append_text(struct buffer *out, const char *text)
 {
+    bool valid = text && utf8_valid(slice_of(text));
+
     if (text && *text)
-        append_escaped(out, slice_of(text));
+        append_escaped(out, valid ? slice_of(text) : slice_of("(not valid UTF-8)"));
     else
         buffer_append_text(out, "\\N");
     buffer_append_text(out, "\t");

@@ -1,0 +1,109 @@
+/*
+ * Ready batches meet idle connections: the centre of the sink.
+ *
+ * It owns the queues, the routes, the free batches and the flushes under way; the pool is its own too.
+ * kafka/ brings it assignments and records, and carries out what it asks for through the hooks.
+ * Thread: loop.
+ */
+#ifndef DISPATCH_DISPATCHER_H
+#define DISPATCH_DISPATCHER_H
+
+#include "config.h"
+#include "dispatch/claim.h"
+#include "dispatch/encode.h"
+#include "dispatch/flush.h"
+#include "dispatch/queue.h"
+#include "dispatch/route.h"
+#include "pg/pool.h"
+
+/* What the dispatcher asks of Kafka's side. */
+struct dispatcher_hooks {
+    void (*place)(void *opaque, struct queue *queue); /* find where it starts: dispatcher_place */
+    void (*start)(void *opaque, struct queue *queue); /* fetch from queue->read_next */
+    void (*stop)(void *opaque, struct queue *queue);  /* fetch no more of it; it stays assigned */
+    void (*room)(void *opaque);                       /* memory is free again: read on */
+    void *opaque;
+};
+
+/* Since the start. */
+struct dispatcher_totals {
+    uint64_t rows_count;
+    uint64_t records_count;      /* rows and dead letters */
+    uint64_t dead_letters_count;
+    uint64_t flushes_count;
+    uint64_t copied_bytes;
+    uint64_t failed_flushes_count;
+    uint64_t dropped_on_revoke_count; /* records that were in memory when their partition left */
+    uint64_t rewinds_count;
+};
+
+struct dispatcher {
+    const struct config *config; /* borrowed */
+    struct dispatcher_hooks hooks;
+    struct dispatcher_totals totals;
+    struct pool pool;
+
+    /* private: */
+    uv_loop_t *loop;
+    struct queue_list queues[QUEUE_STATES];
+    struct queue_list ready;
+    struct route_list routes;
+    struct batch_list filling; /* in opening order, so also in the order of their timeouts */
+    struct batch_list free_batches;
+    size_t free_batches_bytes;
+    size_t batches_count; /* not free */
+    struct flush_list flushes;
+    struct flush_list free_flushes;
+    struct flush_settings flush_settings;
+    struct encode_settings encode_settings;
+    char *application_name;
+
+    struct arena_store store;
+    size_t overhead_bytes; /* records and COPY bytes of the batches that are not free */
+    size_t limit_bytes;    /* of SINK_MEMORY_LIMIT, for all of this */
+    bool full;
+
+    uv_prepare_t turn;
+    uv_timer_t batch_timer; /* closes the oldest filling batch */
+    uv_timer_t retry_timer;
+    bool draining;
+};
+
+/* Memory is the caller's. The pool begins to connect. */
+void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struct config *config,
+                     const struct dispatcher_hooks *hooks);
+
+/* Everything is dropped; dispatcher_finish after the loop has run its close callbacks. */
+void dispatcher_close(struct dispatcher *dispatcher);
+void dispatcher_finish(struct dispatcher *dispatcher);
+
+/* The topic's route, made when it is new. Borrowed. */
+struct route *dispatcher_route(struct dispatcher *dispatcher, const char *topic);
+
+/* A partition was assigned: a queue that claims its position, then asks the hooks to start it. */
+struct queue *dispatcher_assign(struct dispatcher *dispatcher, const char *topic, int32_t partition);
+
+/* The answer to hooks.place. */
+void dispatcher_place(struct dispatcher *dispatcher, struct queue *queue, int64_t offset);
+
+/* A partition was taken away or lost: what is not sent is dropped. The queue is no longer the caller's. */
+void dispatcher_revoke(struct dispatcher *dispatcher, struct queue *queue);
+
+/* Stops a partition until a later try, and says why; Kafka's errors come here as well. */
+void dispatcher_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err);
+
+/*
+ * Copies a record in. A record of a partition that is not open, or below what it waits for, is dropped.
+ * False: no memory is left after this one; hooks.room tells when there is.
+ */
+bool dispatcher_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record);
+
+/* No more records will come: partial batches go at once. */
+void dispatcher_drain(struct dispatcher *dispatcher);
+
+/* Whether everything that was taken in is committed, or dropped. */
+bool dispatcher_is_drained(const struct dispatcher *dispatcher);
+
+size_t dispatcher_memory_bytes(const struct dispatcher *dispatcher);
+
+#endif

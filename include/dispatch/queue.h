@@ -1,0 +1,84 @@
+/*
+ * One assigned partition: its position in PostgreSQL and its batches on their way there.
+ *
+ * Here is the logic alone, without I/O or clock: dispatch/dispatcher.c brings the events and carries out
+ * what follows from them. Thread: loop.
+ */
+#ifndef DISPATCH_QUEUE_H
+#define DISPATCH_QUEUE_H
+
+#include "dispatch/batch.h"
+
+struct flush;
+struct route;
+
+enum queue_state {
+    QUEUE_UNROUTED,  /* waits for the description of its table */
+    QUEUE_UNCLAIMED, /* waits for a connection, to claim its position */
+    QUEUE_CLAIMING,  /* waits for the claim's answer */
+    QUEUE_UNPLACED,  /* has no position: waits for Kafka to say where to start */
+    QUEUE_OPEN,      /* waits for records, and for the outcome of its flushes */
+    QUEUE_HALTED,    /* waits until retry_at_ms: something has to be mended */
+    QUEUE_REVOKED,   /* waits for what is still under way, then it is destroyed */
+    QUEUE_STATES,
+};
+
+struct queue {
+    TAILQ_ENTRY(queue) entry;       /* of the dispatcher's list for its state */
+    TAILQ_ENTRY(queue) ready_entry; /* of the dispatcher's ready list */
+    bool ready;
+    enum queue_state state;
+    struct route *route; /* borrowed */
+    int32_t partition;
+
+    int64_t position;  /* every record below it is in PostgreSQL; -1: unknown */
+    int64_t epoch;     /* of the last claim */
+    int64_t initial;   /* where to start when there is no row; -1: not known yet */
+    int64_t read_next; /* the lowest offset that is still wanted */
+    int64_t told;      /* the position that Kafka was told */
+
+    struct batch_list batches; /* in offset order */
+    struct batch *filling;     /* the last of them, or NULL */
+    struct flush *flush;       /* at most one at a time, so order is kept; borrowed */
+
+    bool claiming;       /* a claim is under way, also when it is revoked meanwhile */
+    bool fetching;       /* Kafka's records of this partition come to us */
+    bool alone;          /* its batches are flushed one at a time, to find a bad record */
+    unsigned attempts;   /* failed flushes in a row */
+    int64_t retry_at_ms; /* nothing is sent before */
+    struct err halted;   /* why */
+    uint64_t rows_count; /* written since it was assigned */
+};
+
+TAILQ_HEAD(queue_list, queue);
+
+struct queue *queue_create(struct route *route, int32_t partition);
+
+/* No batch is left. */
+void queue_destroy(struct queue *queue);
+
+/* Checks and writes the state, and moves the queue between lists[QUEUE_STATES]. */
+void queue_set_state(struct queue *queue, enum queue_state to, struct queue_list *lists);
+const char *queue_state_name(enum queue_state state);
+
+/* Whether a flush may begin with its first batch. */
+bool queue_is_flushable(const struct queue *queue, int64_t now_ms);
+
+/* Whether nothing of it is under way: a revoked one can be destroyed. */
+bool queue_is_quiet(const struct queue *queue);
+
+enum queue_outcome {
+    QUEUE_GOES_ON,   /* what it holds is still right */
+    QUEUE_STARTS,    /* nothing was held: fetch from the position */
+    QUEUE_OVERTAKEN, /* the position is ahead of what it holds: drop it, fetch anew */
+    QUEUE_REWOUND,   /* the database went back: drop it, fetch anew */
+};
+
+/*
+ * The answer of a claim meets what the queue holds. Afterwards position, epoch and read_next are
+ * PostgreSQL's; on QUEUE_GOES_ON, *committed is how many of the first batches are already in there.
+ */
+enum queue_outcome queue_reconcile(struct queue *queue, int64_t next_offset, int64_t epoch,
+                                   size_t *committed);
+
+#endif

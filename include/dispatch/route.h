@@ -1,0 +1,54 @@
+/*
+ * Where one topic goes: its table, as it is described now, and every mapping that batches still use.
+ * Thread: loop.
+ */
+#ifndef DISPATCH_ROUTE_H
+#define DISPATCH_ROUTE_H
+
+#include "config.h"
+#include "decode/mapping.h"
+#include "pg/conn.h"
+
+enum route_state {
+    ROUTE_UNKNOWN, /* waits for a connection, to read the table's description */
+    ROUTE_LOADING, /* waits for the description */
+    ROUTE_KNOWN,   /* has a mapping */
+    ROUTE_BROKEN,  /* no mapping can be made: err says why */
+};
+
+struct route;
+typedef void (*route_loaded_cb)(struct route *route, void *opaque);
+
+struct route {
+    TAILQ_ENTRY(route) entry;
+    enum route_state state;
+    char *topic;
+    char *table_name;
+    struct mapping *mapping; /* the newest; its former versions hang on its `next` */
+    struct err err;          /* of ROUTE_BROKEN */
+    bool changed;            /* the last load brought another mapping than before */
+
+    /* private: */
+    const struct config *config;
+    struct conn_job job;
+    route_loaded_cb on_loaded;
+    void *opaque;
+    bool answered;
+};
+
+TAILQ_HEAD(route_list, route);
+
+struct route *route_create(const struct config *config, const char *topic);
+void route_destroy(struct route *route);
+
+/* ROUTE_UNKNOWN -> ROUTE_LOADING on an idle connection. on_loaded: it is KNOWN, BROKEN, or again UNKNOWN
+ * because the connection was lost. */
+void route_load(struct route *route, struct conn *conn, route_loaded_cb on_loaded, void *opaque);
+
+/* The same on a blocking connection, before the loop. */
+bool route_load_now(struct route *route, PGconn *connection, struct err *err) MUST_CHECK;
+
+/* Its description may be old: ROUTE_UNKNOWN, unless a load is under way. */
+void route_forget(struct route *route);
+
+#endif

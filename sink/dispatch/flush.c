@@ -1,0 +1,306 @@
+/*
+ * The protocol of a flush, in two round trips:
+ *
+ *   sink                                                          PostgreSQL
+ *   ---- SELECT pgsluice.advance(...); COPY t FROM STDIN;  ------>
+ *        [COPY t (fewer columns) ...;] [COPY pgsluice.dead_letters ...;]
+ *   <--- advanced: the rows of pgsluice.offsets are locked --------
+ *   <--- ready for the first COPY's data --------------------------
+ *   ---- rows, 64 KiB at a time, end of data -------------------->
+ *        (again for each further COPY)
+ *   <--- COPY n, after the last one: committed --------------------
+ *
+ * One simple Query is one implicit transaction: an error anywhere leaves nothing behind and the session
+ * idle. advance comes first, so a fenced flush fails before it has sent a row.
+ *
+ * parts are the COPY statements, pieces the bytes that each of them is sent: one batch's segment, or
+ * one batch's dead letters.
+ */
+#include "dispatch/flush.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "ops/log.h"
+#include "pg/dead_letters.h"
+#include "pg/offsets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct flush_part {
+    bool dead_letters;
+    bool binary;
+    uint64_t absent_mask;
+    size_t first_piece;
+    size_t pieces_count;
+    size_t rows_count;
+};
+
+struct flush_piece {
+    struct batch *batch;
+    struct slice data;
+    size_t first_row; /* of the batch's rows */
+    size_t rows_count;
+};
+
+/* Signature, no flags, no extension (PostgreSQL's documentation, "COPY", "Binary Format"). */
+static const char binary_header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";
+enum { BINARY_HEADER_BYTES = 19 };
+static const char binary_trailer[] = "\377\377";
+
+struct flush *flush_create(const struct flush_settings *settings)
+{
+    struct flush *flush = memory_new(sizeof(*flush));
+
+    flush->settings = settings;
+    return flush;
+}
+
+void flush_destroy(struct flush *flush)
+{
+    if (!flush)
+        return;
+    buffer_finish(&flush->sql);
+    free(flush->batches);
+    free(flush->parts);
+    free(flush->pieces);
+    free(flush);
+}
+
+void flush_reset(struct flush *flush)
+{
+    buffer_reset(&flush->sql);
+    flush->batches_count = 0;
+    flush->bytes = 0;
+    flush->parts_count = 0;
+    flush->pieces_count = 0;
+    flush->sending = 0;
+    flush->piece = 0;
+    flush->piece_at = 0;
+    flush->header_sent = false;
+    flush->copied = 0;
+}
+
+void flush_add(struct flush *flush, struct batch *batch)
+{
+    if (flush->batches_count == flush->batches_cap) {
+        flush->batches_cap = flush->batches_cap ? flush->batches_cap * 2 : 16;
+        flush->batches = memory_resize(flush->batches, flush->batches_cap * sizeof(*flush->batches));
+    }
+    flush->batches[flush->batches_count++] = batch;
+    flush->bytes += batch->rows.len + batch->dead_letters.len;
+}
+
+/* Parts and pieces. */
+
+static struct flush_part *add_part(struct flush *flush)
+{
+    if (flush->parts_count == flush->parts_cap) {
+        flush->parts_cap = flush->parts_cap ? flush->parts_cap * 2 : 4;
+        flush->parts = memory_resize(flush->parts, flush->parts_cap * sizeof(*flush->parts));
+    }
+    struct flush_part *part = &flush->parts[flush->parts_count++];
+    *part = (struct flush_part){.first_piece = flush->pieces_count};
+    return part;
+}
+
+static void add_piece(struct flush *flush, struct flush_part *part, const struct flush_piece *piece)
+{
+    if (flush->pieces_count == flush->pieces_cap) {
+        flush->pieces_cap = flush->pieces_cap ? flush->pieces_cap * 2 : 16;
+        flush->pieces = memory_resize(flush->pieces, flush->pieces_cap * sizeof(*flush->pieces));
+    }
+    flush->pieces[flush->pieces_count++] = *piece;
+    part->pieces_count++;
+    part->rows_count += piece->rows_count;
+}
+
+/* The part that rows with this mask go on in: the last one, or a new one. */
+static struct flush_part *rows_part(struct flush *flush, const struct mapping *mapping, uint64_t mask)
+{
+    struct flush_part *last = flush->parts_count ? &flush->parts[flush->parts_count - 1] : NULL;
+
+    if (last && last->absent_mask == mask)
+        return last;
+    struct flush_part *part = add_part(flush);
+    part->binary = mapping->format == TYPE_FORMAT_BINARY;
+    part->absent_mask = mask;
+    mapping_copy_sql(mapping, mask, &flush->sql);
+    return part;
+}
+
+static void add_rows(struct flush *flush, struct batch *batch)
+{
+    size_t row = 0;
+
+    for (size_t i = 0; i < batch->segments_count; i++) {
+        const struct batch_segment *segment = &batch->segments[i];
+        struct flush_piece piece = {
+            .batch = batch,
+            .data = {batch->rows.data + segment->begin, segment->end - segment->begin},
+            .first_row = row,
+            .rows_count = segment->rows_count,
+        };
+        add_piece(flush, rows_part(flush, batch->mapping, segment->absent_mask), &piece);
+        row += segment->rows_count;
+    }
+}
+
+static void add_dead_letters(struct flush *flush)
+{
+    struct flush_part *part = NULL;
+
+    for (size_t i = 0; i < flush->batches_count; i++) {
+        struct batch *batch = flush->batches[i];
+        if (batch->dead_count == 0)
+            continue;
+        if (!part) {
+            part = add_part(flush);
+            part->dead_letters = true;
+            buffer_append_text(&flush->sql, dead_letters_copy_sql);
+        }
+        add_piece(flush, part,
+                  &(struct flush_piece){.batch = batch,
+                                        .data = {batch->dead_letters.data, batch->dead_letters.len},
+                                        .rows_count = batch->dead_count});
+    }
+}
+
+/* One move for each queue: from its position to the end of its last batch here. */
+static void add_advance(struct flush *flush)
+{
+    struct offsets_move *moves = memory_new_array(flush->batches_count, sizeof(*moves));
+    const struct queue *last = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < flush->batches_count; i++) {
+        const struct batch *batch = flush->batches[i];
+        if (batch->queue != last)
+            moves[count++] = (struct offsets_move){.topic = batch->topic,
+                                                   .partition = batch->partition,
+                                                   .epoch = batch->queue->epoch,
+                                                   .from = batch->queue->position};
+        moves[count - 1].to = batch->to;
+        last = batch->queue;
+    }
+    offsets_advance_sql(&flush->sql, flush->settings->sink, moves, count);
+    free(moves);
+}
+
+/* COPY data, piece by piece. */
+
+static struct flush *flush_of(struct conn_job *job)
+{
+    return (struct flush *)((char *)job - offsetof(struct flush, job));
+}
+
+static bool end_part(struct flush *flush, const struct flush_part *part, struct slice *data)
+{
+    if (part->binary && flush->header_sent) {
+        flush->header_sent = false;
+        *data = (struct slice){binary_trailer, 2};
+        return true;
+    }
+    flush->sending++;
+    flush->piece = 0;
+    flush->piece_at = 0;
+    return false;
+}
+
+static bool on_copy(struct conn_job *job, struct slice *data)
+{
+    struct flush *flush = flush_of(job);
+    const struct flush_part *part = &flush->parts[flush->sending];
+
+    if (part->binary && !flush->header_sent && flush->piece == 0) {
+        flush->header_sent = true;
+        *data = (struct slice){binary_header, BINARY_HEADER_BYTES};
+        return true;
+    }
+    if (flush->piece == part->pieces_count)
+        return end_part(flush, part, data);
+    struct slice whole = flush->pieces[part->first_piece + flush->piece].data;
+    size_t left = whole.len - flush->piece_at;
+    *data = (struct slice){whole.data + flush->piece_at,
+                           left < CONN_COPY_PIECE_BYTES ? left : CONN_COPY_PIECE_BYTES};
+    flush->piece_at += data->len;
+    if (flush->piece_at == whole.len) {
+        flush->piece++;
+        flush->piece_at = 0;
+    }
+    return true;
+}
+
+/* A BEFORE trigger may keep rows out: the table's owner wants that, but should know. */
+static void on_result(struct conn_job *job, const PGresult *result)
+{
+    struct flush *flush = flush_of(job);
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        return; /* advance */
+    const struct flush_part *part = &flush->parts[flush->copied++];
+    size_t copied = strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
+    if (copied != part->rows_count)
+        log_warn("rows kept out by the table",
+                 LOG_STR("table", flush->batches[0]->mapping->table.quoted),
+                 LOG_INT("sent", (int64_t)part->rows_count), LOG_INT("copied", (int64_t)copied));
+}
+
+static void on_done(struct conn_job *job, const struct conn_error *error)
+{
+    struct flush *flush = flush_of(job);
+
+    flush->settings->on_done(flush, error, flush->settings->opaque);
+}
+
+void flush_start(struct flush *flush, struct conn *conn)
+{
+    flush->started_us = clock_now_us();
+    if (flush->settings->exactly_once)
+        add_advance(flush);
+    for (size_t i = 0; i < flush->batches_count; i++) {
+        batch_set_state(flush->batches[i], BATCH_FLUSHING);
+        flush->batches[i]->queue->flush = flush;
+        add_rows(flush, flush->batches[i]);
+    }
+    add_dead_letters(flush);
+    flush->job = (struct conn_job){.on_result = on_result, .on_copy = on_copy, .on_done = on_done};
+    conn_run(conn, buffer_text(&flush->sql), &flush->job);
+}
+
+/* Blame. */
+
+/* "COPY orders, line 51, column amount: ..." -> 51; the words are the server's language. 0: none. */
+static size_t line_of(const char *context, const char *table)
+{
+    size_t len = strlen(table);
+
+    if (strncmp(context, "COPY ", 5) != 0)
+        return 0;
+    const char *at = context + 5;
+    if (strncmp(at, table, len) == 0)
+        at += len;
+    at += strcspn(at, "0123456789\n");
+    return strtoull(at, NULL, 10);
+}
+
+bool flush_blame(const struct flush *flush, const struct conn_error *error, struct batch **batch,
+                 size_t *row)
+{
+    if (flush->copied >= flush->parts_count || flush->parts[flush->copied].dead_letters)
+        return false;
+    const struct flush_part *part = &flush->parts[flush->copied];
+    size_t line = line_of(error->context, flush->batches[0]->mapping->table.name);
+    if (line == 0 || line > part->rows_count)
+        return false;
+    for (size_t i = 0; i < part->pieces_count; i++) {
+        const struct flush_piece *piece = &flush->pieces[part->first_piece + i];
+        if (line <= piece->rows_count) {
+            *batch = piece->batch;
+            *row = piece->first_row + line - 1;
+            return true;
+        }
+        line -= piece->rows_count;
+    }
+    return false;
+}
