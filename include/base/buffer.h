@@ -67,8 +67,11 @@ static inline void buffer_put_int64(struct buffer *buffer, int64_t value)
     buffer_put(buffer, &wire, sizeof(wire));
 }
 
+/* Nothing may be appended, even from NULL. */
 static inline void buffer_append(struct buffer *buffer, const void *data, size_t len)
 {
+    if (len == 0)
+        return;
     buffer_reserve(buffer, len);
     buffer_put(buffer, data, len);
 }
