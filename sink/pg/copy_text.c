@@ -1,8 +1,11 @@
 /*
  * Escaping in place: count what has to be escaped, and if there is anything, move the bytes to
- * their new places from the last one to the first. Most fields have nothing and are only read.
+ * their new places from the last one to the first. Most fields have nothing and are only read,
+ * eight bytes at a time.
  */
 #include "pg/copy_text.h"
+
+#define EVERY_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
 
 /* Tab ends a field and newline a row; a bare carriage return is refused by COPY. */
 static inline bool is_special(char c)
@@ -24,18 +27,34 @@ static char letter_of(char c)
     }
 }
 
-static size_t count_specials(const char *data, size_t len)
+/* Whether eight bytes may hold a control character or a backslash. */
+static inline bool is_suspicious(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    uint64_t control = (word - EVERY_BYTE(0x20)) & ~word;
+    uint64_t other = word ^ EVERY_BYTE('\\');
+    uint64_t backslash = (other - EVERY_BYTE(1)) & ~other;
+    return (control | backslash) & EVERY_BYTE(0x80);
+}
+
+static size_t count_specials(const char *at, const char *end)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < len; i++)
-        count += is_special(data[i]);
+    while (at < end) {
+        if (end - at >= 8 && LIKELY(!is_suspicious(at)))
+            at += 8;
+        else
+            count += is_special(*at++);
+    }
     return count;
 }
 
 void copy_text_escape(struct buffer *out, size_t start)
 {
-    size_t more = count_specials(out->data + start, out->len - start);
+    size_t more = count_specials(out->data + start, out->data + out->len);
 
     buffer_reserve(out, more);
     const char *from = out->data + out->len;

@@ -8,6 +8,7 @@
  */
 #include "pg/datetime.h"
 
+#include "base/digits.h"
 #include "pg/decimal.h"
 #include "pg/literal.h"
 
@@ -25,6 +26,10 @@ enum {
     DATE_MIN = -2451545,
     DATE_END = 2145031949,
     TIMESTAMP_END_DAYS = 106751983,
+    YEAR_MIN = -4713,
+    YEAR_MAX = 5874898,
+    YEARS_BEFORE = 4800,   /* so that no year is negative; a multiple of 400 */
+    DAYS_BEFORE = 2483590, /* from -4800-02-29 to 2000-01-01 */
     YEAR_DIGITS_MIN = 4,
     YEAR_DIGITS_MAX = 7,
     FRACTION_DIGITS_MAX = 15, /* exact in a double, as PostgreSQL rounds them in one */
@@ -35,7 +40,7 @@ enum infinity { FINITE, INFINITE, MINUS_INFINITE };
 
 struct datetime {
     enum infinity infinity; /* if so, the rest is not set */
-    int64_t days;           /* since 2000-01-01 */
+    int32_t days;           /* since 2000-01-01 */
     int64_t time_us;        /* of the day, up to 24:00:00 */
     int64_t zone_us;        /* east of UTC */
 };
@@ -47,21 +52,20 @@ struct cursor {
 
 /* --- The calendar ---------------------------------------------------------------------------- */
 
-/* Astronomical years: 0 is 1 BC. */
-static int64_t days_of(int64_t year, int month, int day)
+/* Astronomical years: 0 is 1 BC. The year is within YEAR_MIN and YEAR_MAX. */
+static inline int32_t days_of(int year, int month, int day)
 {
-    int64_t y = month <= 2 ? year - 1 : year;
-    int64_t era = (y >= 0 ? y : y - 399) / 400;
-    int64_t year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    static const unsigned short month_starts[] = {306, 337, 0,   31,  61,  92,
+                                                  122, 153, 184, 214, 245, 275};
+    unsigned y = (unsigned)(year + YEARS_BEFORE - (month <= 2));
+    unsigned days = y * 365 + y / 4 - y / 100 + y / 400 + month_starts[month - 1] + (unsigned)day;
 
-    return era * 146097 + day_of_era - 730425; /* days from 0000-03-01 to 2000-01-01 */
+    return (int32_t)(days - DAYS_BEFORE);
 }
 
 static void civil_of(int64_t days, int64_t *year, int *month, int *day)
 {
-    days += 730425;
+    days += 730425; /* from 0000-03-01 to 2000-01-01 */
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     int64_t day_of_era = days - era * 146097;
     int64_t year_of_era =
@@ -74,12 +78,12 @@ static void civil_of(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2);
 }
 
-static bool is_leap(int64_t year)
+static bool is_leap(int year)
 {
     return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 }
 
-static int days_in_month(int64_t year, int month)
+static int days_in_month(int year, int month)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
@@ -146,15 +150,19 @@ static int take_digits(struct cursor *cursor, int max, int64_t *result)
 /* --- Parsing --------------------------------------------------------------------------------- */
 
 struct civil {
-    int64_t year;
+    int year;
     int month;
     int day;
 };
 
 static bool take_civil(struct cursor *cursor, struct civil *civil)
 {
-    return take_digits(cursor, YEAR_DIGITS_MAX, &civil->year) >= YEAR_DIGITS_MIN &&
-           take_byte(cursor, '-') && take_two(cursor, &civil->month) && take_byte(cursor, '-') &&
+    int64_t year;
+    int digits = take_digits(cursor, YEAR_DIGITS_MAX, &year);
+
+    civil->year = (int)year;
+    return digits >= YEAR_DIGITS_MIN && year > 0 && take_byte(cursor, '-') &&
+           take_two(cursor, &civil->month) && take_byte(cursor, '-') &&
            take_two(cursor, &civil->day);
 }
 
@@ -269,18 +277,97 @@ static bool parse(struct slice text, struct datetime *datetime, struct err *err)
     struct cursor cursor = {text.data, text.data + text.len};
     struct civil civil;
 
-    if (!take_civil(&cursor, &civil) || civil.year == 0 || !take_clock(&cursor, datetime) ||
+    if (!take_civil(&cursor, &civil) || !take_clock(&cursor, datetime) ||
         !take_era(&cursor, &civil) || civil.month < 1 || civil.month > 12 || civil.day < 1 ||
         civil.day > days_in_month(civil.year, civil.month))
         return err_set(err, ERR_DATA,
                        "the string is not a date or time of the form "
                        "YYYY-MM-DD[THH:MM[:SS[.ffffff]][Z|+HH:MM]]");
+    if (civil.year < YEAR_MIN || civil.year > YEAR_MAX)
+        return err_set(err, ERR_DATA, "the year is out of range: 4714 BC to 5874897");
     datetime->days = days_of(civil.year, civil.month, civil.day);
+    return true;
+}
+
+/* --- The usual form -------------------------------------------------------------------------- */
+
+enum { USUAL_BYTES = 19 }; /* YYYY-MM-DDTHH:MM:SS */
+
+/* YYYY-MM-DD and a letter or space. */
+static inline uint64_t read_date(const char *at, struct civil *civil)
+{
+    uint64_t wrong = 0;
+    uint64_t pairs = digits_pairs(digits_match(at, "0000-00-", "\6\6\6\6\17\6\6\17", &wrong));
+    unsigned tens = digit_at(at + 8);
+    unsigned ones = digit_at(at + 9);
+
+    civil->year = digits_pair(pairs, 0) * 100 + digits_pair(pairs, 2);
+    civil->month = digits_pair(pairs, 5);
+    civil->day = (int)(tens * 10 + ones);
+    wrong |= (tens > 9) | (ones > 9) | ((at[10] != 'T') & (at[10] != ' '));
+    /* The 29th and later are for those who count days. */
+    return wrong | (civil->year == 0) | ((unsigned)civil->month - 1 > 11) |
+           ((unsigned)civil->day - 1 > 27);
+}
+
+/* HH:MM:SS */
+static inline uint64_t read_time(const char *at, int64_t *us)
+{
+    uint64_t wrong = 0;
+    uint64_t pairs = digits_pairs(digits_match(at, "00:00:00", "\6\6\17\6\6\17\6\6", &wrong));
+    int hour = digits_pair(pairs, 0);
+    int minute = digits_pair(pairs, 3);
+    int second = digits_pair(pairs, 6);
+
+    *us = ((hour * 60 + minute) * 60 + second) * US_PER_SECOND;
+    return wrong | (hour > 23) | (minute > 59) | (second > 59);
+}
+
+/* The eight bytes from the point on: .ffffffZ; before it ends: SS.fffZ. */
+static inline uint64_t read_fraction(const char *end, size_t len, int64_t *us)
+{
+    uint64_t wrong = 0;
+    uint64_t pairs;
+
+    *us = 0;
+    if (len == 8) {
+        pairs = digits_pairs(digits_match(end - 8, ".000000Z", "\17\6\6\6\6\6\6\17", &wrong));
+        *us = (digits_pair(pairs, 1) * 100 + digits_pair(pairs, 3)) * 100 + digits_pair(pairs, 5);
+    } else if (len == 5) {
+        pairs = digits_match(end - 8, ":00.000Z", "\17\6\6\17\6\6\6\17", &wrong);
+        *us = digits_pair(digits_pairs(pairs), 4) * 10000 + digits_pair(pairs, 6) * 1000;
+    } else {
+        wrong = len != 0 && (len != 1 || end[-1] != 'Z');
+    }
+    return wrong;
+}
+
+/*
+ * YYYY-MM-DDTHH:MM:SS[.fff|.ffffff]Z, which nearly every timestamp is. False says nothing but that
+ * it is to be looked at more closely.
+ */
+static inline bool parse_usual(struct slice text, struct datetime *datetime)
+{
+    struct civil civil;
+    int64_t fraction_us;
+
+    if (text.len < USUAL_BYTES)
+        return false;
+    uint64_t wrong = read_date(text.data, &civil) | read_time(text.data + 11, &datetime->time_us) |
+                     read_fraction(text.data + text.len, text.len - USUAL_BYTES, &fraction_us);
+    if (UNLIKELY(wrong))
+        return false;
+    datetime->infinity = FINITE;
+    datetime->days = days_of(civil.year, civil.month, civil.day);
+    datetime->time_us += fraction_us;
+    datetime->zone_us = 0;
     return true;
 }
 
 static bool parse_any(struct slice text, struct datetime *datetime, struct err *err)
 {
+    if (LIKELY(parse_usual(text, datetime)))
+        return true;
     text = literal_trim(text);
     return parse_infinity(text, datetime) || parse(text, datetime, err);
 }

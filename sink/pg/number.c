@@ -7,6 +7,7 @@
  */
 #include "pg/number.h"
 
+#include "base/digits.h"
 #include "pg/decimal.h"
 #include "pg/literal.h"
 
@@ -41,20 +42,24 @@ static void create_c_locale(void)
 /* [-]digits, few enough. False says nothing but that it is to be looked at more closely. */
 static inline bool read_short_integer(struct slice text, int64_t *result)
 {
-    bool negative = text.len > 0 && text.data[0] == '-';
-    size_t i = negative;
+    const char *at = text.data;
+    const char *end = at + text.len;
+    bool negative = at < end && *at == '-';
+    uint64_t wrong = 0;
     int64_t sum = 0;
 
-    if (text.len - i > SHORT_INTEGER_DIGITS || text.len == i)
-        return false;
-    for (; i < text.len; i++) {
-        unsigned digit = (unsigned char)text.data[i] - '0';
-        if (digit > 9)
-            return false;
+    at += negative;
+    wrong = at == end || end - at > SHORT_INTEGER_DIGITS;
+    for (; end - at >= 8 && !wrong; at += 8)
+        sum =
+            sum * 100000000 + digits_sum(digits_match(at, "00000000", "\6\6\6\6\6\6\6\6", &wrong));
+    for (; at < end && !wrong; at++) {
+        unsigned digit = (unsigned char)*at - '0';
+        wrong = digit > 9;
         sum = sum * 10 + digit;
     }
     *result = negative ? -sum : sum;
-    return true;
+    return !wrong;
 }
 
 static bool read_long_integer(const struct decimal *decimal, int64_t *result, struct err *err)

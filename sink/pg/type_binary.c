@@ -311,6 +311,8 @@ static bool encode_bytea(struct buffer *out, const struct column *column, const 
 
 /* --- Dates and times ------------------------------------------------------------------------- */
 
+typedef bool (*parse_cb)(struct slice text, int64_t *us, struct err *err);
+
 static bool encode_date(struct buffer *out, const struct column *column, const struct value *value,
                         struct err *err)
 {
@@ -328,8 +330,9 @@ static bool encode_date(struct buffer *out, const struct column *column, const s
            datetime_parse_date(text, &days, err) && put_fixed_int32(out, days);
 }
 
-static bool encode_timestamp(struct buffer *out, const struct column *column,
-                             const struct value *value, struct err *err)
+/* Whatever is not plainly a string. */
+static bool encode_moment(struct buffer *out, const struct column *column,
+                          const struct value *value, parse_cb parse, struct err *err)
 {
     char scratch[TYPE_SCALAR_BYTES];
     struct slice text;
@@ -339,23 +342,28 @@ static bool encode_timestamp(struct buffer *out, const struct column *column,
         return put_null(out);
     if (!type_is_string(value))
         return type_moment_of(column, value, &us, err) && put_fixed_int64(out, us);
-    return type_scalar_text(column, value, scratch, &text, err) &&
-           datetime_parse_timestamp(text, &us, err) && put_fixed_int64(out, us);
+    return type_scalar_text(column, value, scratch, &text, err) && parse(text, &us, err) &&
+           put_fixed_int64(out, us);
+}
+
+static bool encode_timestamp(struct buffer *out, const struct column *column,
+                             const struct value *value, struct err *err)
+{
+    int64_t us;
+
+    if (LIKELY(value->kind == VALUE_STRING))
+        return datetime_parse_timestamp(value->text, &us, err) && put_fixed_int64(out, us);
+    return encode_moment(out, column, value, datetime_parse_timestamp, err);
 }
 
 static bool encode_timestamptz(struct buffer *out, const struct column *column,
                                const struct value *value, struct err *err)
 {
-    char scratch[TYPE_SCALAR_BYTES];
-    struct slice text;
     int64_t us;
 
-    if (type_is_null(value))
-        return put_null(out);
-    if (!type_is_string(value))
-        return type_moment_of(column, value, &us, err) && put_fixed_int64(out, us);
-    return type_scalar_text(column, value, scratch, &text, err) &&
-           datetime_parse_timestamptz(text, &us, err) && put_fixed_int64(out, us);
+    if (LIKELY(value->kind == VALUE_STRING))
+        return datetime_parse_timestamptz(value->text, &us, err) && put_fixed_int64(out, us);
+    return encode_moment(out, column, value, datetime_parse_timestamptz, err);
 }
 
 /* --- The table ------------------------------------------------------------------------------- */
