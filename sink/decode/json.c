@@ -1,14 +1,13 @@
 /*
- * The decoder: a loop over the members of the outermost object, and a loop over all that lies
- * deeper.
+ * The decoder: a loop over the members of the outermost object, and one over all that lies deeper.
  *
  * Only the outermost members can be wanted, so project_members knows the fields, while
  * scan_container knows nothing but the grammar: it validates an object or an array of any depth
- * without recursion, keeping one bit per level, object or array. Both stand on json_scan.h, whose
- * rule holds here too: the place travels by value, and NULL means that the error is told.
+ * without recursion, keeping one byte per level, its closing bracket. Both stand on json_scan.h,
+ * whose rule holds here too: the place travels by value, and NULL means that the error is told.
  *
- * Every byte is looked at once and every rule is checked whether or not the field is wanted: what
- * json_project accepts, PostgreSQL's jsonb accepts.
+ * Every byte is looked at once, and every rule is checked whether or not the field is wanted: what
+ * json_project accepts, PostgreSQL's jsonb accepts, but for jsonb's limits of size.
  */
 #include "decode/json.h"
 
@@ -17,12 +16,11 @@
 
 enum { NAME_SHOWN_MAX = 64 }; /* bytes of an unknown field's name in an error */
 
-/* The containers that are open here. */
+/* The containers that are open: `outer` of them around this value, the others inside it. */
 struct nesting {
-    size_t outer;                          /* containers around the first one here */
-    size_t depth;                          /* ... and around the next value */
-    char closing;                          /* what ends the innermost: '}' or ']' */
-    uint64_t objects[JSON_DEPTH_MAX / 64]; /* a bit a level from `outer` to `depth`: an object */
+    size_t outer;
+    size_t depth;
+    char closing[JSON_DEPTH_MAX]; /* from outer to depth - 1: '}' or ']' */
 };
 
 static struct slice between(const char *start, const char *end)
@@ -30,7 +28,7 @@ static struct slice between(const char *start, const char *end)
     return (struct slice){start, (size_t)(end - start)};
 }
 
-static bool opens_container(char byte)
+static bool is_bracket(char byte)
 {
     return byte == '{' || byte == '[';
 }
@@ -62,7 +60,7 @@ static const char *read_boolean(const struct json_text *text, const char *at, st
 {
     value->kind = VALUE_BOOLEAN;
     value->integer = *at == 't';
-    return json_scan_literal(text, at, slice_of(*at == 't' ? "true" : "false"));
+    return json_scan_literal(text, at, *at == 't' ? slice_of("true") : slice_of("false"));
 }
 
 static const char *read_scalar(const struct json_text *text, const char *at, struct value *value)
@@ -102,67 +100,64 @@ static const char *scan_name(const struct json_text *text, const char *at)
     return at ? scan_colon(text, at) : NULL;
 }
 
-/* From a bracket to what stands behind it. */
-static const char *nesting_open(struct nesting *nesting, const struct json_text *text,
-                                const char *at)
+/* From a bracket to the first name or value behind it, or to the bracket that closes it. */
+static const char *open_container(const struct json_text *text, const char *at,
+                                  struct nesting *nesting)
 {
-    uint64_t *word = &nesting->objects[nesting->depth / 64];
-    uint64_t bit = UINT64_C(1) << nesting->depth % 64;
+    char closing = *at == '{' ? '}' : ']';
 
     if (UNLIKELY(nesting->depth == JSON_DEPTH_MAX))
         return json_scan_fail(text, at, "nested too deep");
-    *word = *at == '{' ? *word | bit : *word & ~bit;
-    nesting->closing = *at == '{' ? '}' : ']';
-    nesting->depth++;
+    nesting->closing[nesting->depth++] = closing;
     return json_scan_spaces(text, at + 1);
-}
-
-static void nesting_close(struct nesting *nesting)
-{
-    if (--nesting->depth > nesting->outer) {
-        size_t level = nesting->depth - 1;
-        nesting->closing = nesting->objects[level / 64] >> level % 64 & 1 ? '}' : ']';
-    }
 }
 
 /* From behind a value to the next one, over the ends of containers; or behind the outermost. */
 static const char *scan_next(const struct json_text *text, const char *at, struct nesting *nesting)
 {
     while (nesting->depth > nesting->outer) {
-        bool object = nesting->closing == '}';
+        char closing = nesting->closing[nesting->depth - 1];
         at = json_scan_spaces(text, at);
         char byte = json_scan_peek(text, at);
         if (byte == ',') {
             at = json_scan_spaces(text, at + 1);
-            return object ? scan_name(text, at) : at;
+            return closing == '}' ? scan_name(text, at) : at;
         }
-        if (UNLIKELY(byte != nesting->closing))
-            return json_scan_expected(text, at, object ? "',' or '}'" : "',' or ']'");
+        if (UNLIKELY(byte != closing))
+            return json_scan_expected(text, at, closing == '}' ? "',' or '}'" : "',' or ']'");
         at++;
-        nesting_close(nesting);
+        nesting->depth--;
     }
     return at;
+}
+
+/* From a container's bracket, or a scalar, to the next value as scan_next has it. */
+static const char *scan_step(const struct json_text *text, const char *at, struct nesting *nesting)
+{
+    struct value ignored;
+
+    if (is_bracket(json_scan_peek(text, at))) {
+        at = open_container(text, at, nesting);
+        if (UNLIKELY(!at))
+            return NULL;
+        char closing = nesting->closing[nesting->depth - 1];
+        if (json_scan_peek(text, at) != closing)
+            return closing == '}' ? scan_name(text, at) : at;
+    } else {
+        at = read_scalar(text, at, &ignored);
+    }
+    return LIKELY(at) ? scan_next(text, at, nesting) : NULL;
 }
 
 /* From the bracket of a container to behind its end; `outer` containers are open around it. */
 static const char *scan_container(const struct json_text *text, const char *at, size_t outer)
 {
-    struct nesting nesting; /* not zeroed: a bit is written before it is read */
-    struct value ignored;
+    struct nesting nesting; /* not zeroed: a level is written when it opens */
 
-    nesting.outer = nesting.depth = outer;
-    nesting.closing = '\0';
+    nesting.outer = outer;
+    nesting.depth = outer;
     do {
-        if (opens_container(json_scan_peek(text, at))) {
-            at = nesting_open(&nesting, text, at);
-            if (at && json_scan_peek(text, at) != nesting.closing) {
-                at = nesting.closing == '}' ? scan_name(text, at) : at;
-                continue;
-            }
-        } else {
-            at = read_scalar(text, at, &ignored);
-        }
-        at = at ? scan_next(text, at, &nesting) : NULL;
+        at = scan_step(text, at, &nesting);
     } while (at && nesting.depth > outer);
     return at;
 }
@@ -173,7 +168,7 @@ static const char *read_value(const struct json_text *text, const char *at, size
 {
     const char *start = at;
 
-    if (!opens_container(json_scan_peek(text, at)))
+    if (!is_bracket(json_scan_peek(text, at)))
         return read_scalar(text, at, value);
     at = scan_container(text, at, outer);
     if (at) {
@@ -192,8 +187,7 @@ static bool is_printable(struct slice name)
     return true;
 }
 
-/* A name is no payload, but it comes from outside: what is long is cut, what is odd is not shown.
- */
+/* A name is no payload, but comes from outside: what is long is cut, what is odd is not shown. */
 static const char *reject_unknown(const struct json_text *text, struct slice name)
 {
     size_t offset = (size_t)(name.data - text->start);
@@ -227,7 +221,7 @@ static const char *search_field(const struct json_fields *fields, const struct j
     return scan_colon(text, behind);
 }
 
-/* From a member's name to its value. *field: the expected field, then the one that it is, or count.
+/* From a member's name to its value. *field: the expected one, then the one that it is, or count.
  */
 static const char *match_field(const struct json_fields *fields, const struct json_text *text,
                                const char *at, size_t *field)

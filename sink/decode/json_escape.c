@@ -55,11 +55,12 @@ static const char *scan_unicode(const struct json_text *text, const char *at)
         return json_scan_fail(text, at, "\\u0000");
     if (is_low_surrogate(unit))
         return json_scan_fail(text, at, "half a surrogate pair");
+    const char *behind = at + UNICODE_ESCAPE_LEN;
     if (!is_high_surrogate(unit))
-        return at + UNICODE_ESCAPE_LEN;
-    if (!is_low_surrogate(unicode_escape(at + UNICODE_ESCAPE_LEN, text->end)))
+        return behind;
+    if (!is_low_surrogate(unicode_escape(behind, text->end)))
         return json_scan_fail(text, at, "half a surrogate pair");
-    return at + 2 * UNICODE_ESCAPE_LEN;
+    return behind + UNICODE_ESCAPE_LEN;
 }
 
 static bool is_short_escape(char letter)

@@ -5,6 +5,7 @@
  */
 #include "decode/json.h"
 
+#include "base/buffer.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -325,17 +326,17 @@ static void validates_a_value_of_any_kind(void **state)
 /* --- Depth -------------------------------------------------------------------------------------
  */
 
-/* `depth` containers inside each other, of the kinds that `opening` and `closing` say. */
+/* `depth` containers inside each other, each made of these two. free() ends it. */
 static char *nested(size_t depth, const char *opening, const char *closing)
 {
-    size_t open_len = strlen(opening);
-    char *text = memory_new(depth * (open_len + 1) + 1);
+    struct buffer text = {0};
 
-    for (size_t i = 0; i < depth; i++) {
-        memcpy(text + i * open_len, opening, open_len);
-        text[depth * open_len + i] = *closing;
-    }
-    return text;
+    for (size_t i = 0; i < depth; i++)
+        buffer_append_text(&text, opening);
+    for (size_t i = 0; i < depth; i++)
+        buffer_append_text(&text, closing);
+    buffer_text(&text);
+    return text.data;
 }
 
 static void assert_depth(size_t depth, const char *opening, const char *closing, bool valid)
