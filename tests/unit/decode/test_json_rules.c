@@ -218,6 +218,25 @@ static void rejects_faults_in_strings(void **state)
                           "invalid JSON: a control character in a string at byte 3");
 }
 
+/* Long enough for the 16-byte steps and for what is left behind them; no letter makes an escape. */
+static void checks_every_byte_at_every_place(void **state)
+{
+    char document[] = "\"0123456789ABCDEF0123456789ABCDEF01234567\"";
+    struct slice slice = {document, sizeof(document) - 1};
+    struct err err;
+
+    (void)state;
+    for (size_t place = 1; place < slice.len - 1; place++) {
+        char kept = document[place];
+        for (int byte = 0; byte < 256; byte++) {
+            bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            document[place] = (char)byte;
+            assert_int_equal(decode_copy(json_validate, slice, &err), plain);
+        }
+        document[place] = kept;
+    }
+}
+
 static void rejects_faults_in_escapes(void **state)
 {
     (void)state;
@@ -394,6 +413,7 @@ int main(void)
         cmocka_unit_test(rejects_faults_in_words),
         cmocka_unit_test(rejects_faults_in_numbers),
         cmocka_unit_test(rejects_faults_in_strings),
+        cmocka_unit_test(checks_every_byte_at_every_place),
         cmocka_unit_test(rejects_faults_in_escapes),
         cmocka_unit_test(rejects_half_a_surrogate_pair),
         cmocka_unit_test(rejects_bytes_that_are_not_utf8),
