@@ -1,0 +1,24 @@
+/*
+ * What is checked before the loop runs, blocking and bounded: the schema, the tables, the topics.
+ * Whatever is wrong is logged here. Thread: main.
+ */
+#ifndef COMMAND_BOOT_H
+#define COMMAND_BOOT_H
+
+#include "command/exit.h"
+#include "dispatch/route.h"
+#include "kafka/client.h"
+
+/* The exit code that says why a start failed. */
+int boot_exit_code(const struct err *err);
+
+/* Connects and migrates or checks the schema, as SINK_MIGRATE says. EXIT_DONE, or the code to exit with. */
+int boot_schema(const struct config *config);
+
+/* The table of every listed topic can be written. With a regex, topics are checked as they come. */
+int boot_tables(const struct config *config);
+
+/* The cluster answers and has the topics. */
+int boot_topics(const struct config *config, rd_kafka_t *client);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * librdkafka's client: its properties from KAFKA_*, ours beneath them, its logs in our words.
+ * Thread: loop, or main before it runs; logs come from librdkafka's threads.
+ */
+#ifndef KAFKA_CLIENT_H
+#define KAFKA_CLIENT_H
+
+#include "config.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* A consumer that is in no group yet. NULL (ERR_CONFIG): a property is wrong. */
+rd_kafka_t *client_create(const struct config *config, struct err *err);
+
+/*
+ * Waits until the cluster answers and, for a list of topics, has all of them. Blocking, at most
+ * timeout_ms. False: ERR_OUTAGE, unreachable; ERR_CONFIG, a topic does not exist.
+ */
+bool client_check(rd_kafka_t *client, const struct config *config, int64_t timeout_ms,
+                  struct err *err) MUST_CHECK;
+
+/* SINK_TOPICS as a subscription; rd_kafka_topic_partition_list_destroy ends it. */
+rd_kafka_topic_partition_list_t *client_topics(const struct config *config);
+
+#endif

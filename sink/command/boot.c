@@ -1,0 +1,102 @@
+/* Each step opens what it needs and closes it: the loop's own connections come later. */
+#include "command/boot.h"
+
+#include "pg/migrate.h"
+#include "pg/session.h"
+
+#include <string.h>
+
+int boot_exit_code(const struct err *err)
+{
+    switch (err->class) {
+    case ERR_NONE:
+        return EXIT_DONE;
+    case ERR_OUTAGE:
+        return EXIT_UNREACHABLE;
+    case ERR_CONTENTION:
+    case ERR_FENCED:
+        return EXIT_TEMPORARY;
+    case ERR_CONFIG:
+    case ERR_DATA:
+        return EXIT_CONFIG;
+    case ERR_INTERNAL:
+        return EXIT_INTERNAL;
+    }
+    return EXIT_INTERNAL;
+}
+
+static int fail(const char *event, const struct err *err)
+{
+    log_error(event, LOG_STR("class", err_class_name(err->class)), LOG_ERR(err));
+    return boot_exit_code(err);
+}
+
+static bool apply(PGconn *connection, const struct config *config, struct err *err)
+{
+    size_t applied = 0;
+
+    if (config->migrate == CONFIG_MIGRATE_OFF)
+        return true;
+    if (config->migrate == CONFIG_MIGRATE_CHECK)
+        return migrate_check(connection, err);
+    if (!migrate_apply(connection, &applied, err))
+        return false;
+    if (applied > 0)
+        log_info("schema migrated", LOG_INT("migrations", (int64_t)applied));
+    return true;
+}
+
+int boot_schema(const struct config *config)
+{
+    struct err err = {0};
+    PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);
+
+    if (!connection)
+        return fail("PostgreSQL can't be used", &err);
+    bool done = apply(connection, config, &err);
+    PQfinish(connection);
+    return done ? EXIT_DONE : fail("schema can't be used", &err);
+}
+
+static bool check_table(const struct config *config, PGconn *connection, const char *topic,
+                        struct err *err)
+{
+    struct route *route = route_create(config, topic);
+    bool done = route_load_now(route, connection, err);
+
+    if (done)
+        log_info("table", LOG_STR("topic", topic), LOG_STR("table", route->mapping->table.quoted),
+                 LOG_INT("columns", (int64_t)route->mapping->columns_count),
+                 LOG_STR("format", route->mapping->format == TYPE_FORMAT_BINARY ? "binary" : "text"));
+    route_destroy(route);
+    return done;
+}
+
+/* All that is wrong is said, not only the first. */
+int boot_tables(const struct config *config)
+{
+    struct err err = {0};
+    int code = EXIT_DONE;
+
+    if (config->topics[0] == '^')
+        return EXIT_DONE;
+    PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);
+    if (!connection)
+        return fail("PostgreSQL can't be used", &err);
+    rd_kafka_topic_partition_list_t *topics = client_topics(config);
+    for (int i = 0; i < topics->cnt; i++)
+        if (!check_table(config, connection, topics->elems[i].topic, &err))
+            code = fail("table can't be used", &err);
+    rd_kafka_topic_partition_list_destroy(topics);
+    PQfinish(connection);
+    return code;
+}
+
+int boot_topics(const struct config *config, rd_kafka_t *client)
+{
+    struct err err = {0};
+
+    if (client_check(client, config, config->connect_timeout_ms, &err))
+        return EXIT_DONE;
+    return fail("Kafka can't be used", &err);
+}

@@ -1,0 +1,266 @@
+/*
+ * `pgsluice run`: boot, serve, drain.
+ *
+ *   boot (blocking):  schema -> tables -> topics
+ *   SERVING --signal--> FLUSHING --nothing left--> TELLING --answered--> LEAVING --left--> CLOSING
+ *      |                    |                         |                     |
+ *      |                    +------- SINK_DRAIN_TIMEOUT_MS is over ---------+---> CLOSING
+ *      +-- librdkafka's fatal error -------------------------------------------> CLOSING
+ *
+ * What a drain that took too long leaves unsent is not lost: its position was not moved, so the next
+ * owner reads it again. A second signal exits at once, for the same reason.
+ *
+ * The order of closing is the order of dependence: the consumer needs the dispatcher, both need the
+ * loop, and the client goes last, after every one of its queues.
+ */
+#include "command/run.h"
+
+#include "base/clock.h"
+#include "command/boot.h"
+#include "dispatch/dispatcher.h"
+#include "kafka/consumer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum run_state {
+    RUN_SERVING,
+    RUN_FLUSHING, /* waits until every batch is committed */
+    RUN_TELLING,  /* waits until Kafka was told the positions */
+    RUN_LEAVING,  /* waits until the group has let us go */
+    RUN_CLOSING,  /* waits for the loop to run empty */
+};
+
+enum { DRAIN_TICK_MS = 5, REPORT_MS = 30000, DESTROY_S = 5 };
+
+struct run {
+    const struct config *config;
+    uv_loop_t loop;
+    uv_signal_t sigterm;
+    uv_signal_t sigint;
+    uv_timer_t drain_timer;
+    uv_timer_t report_timer;
+    rd_kafka_t *client;
+    struct dispatcher dispatcher;
+    struct consumer consumer;
+    enum run_state state;
+    int64_t started_ms;
+    int64_t drain_deadline_ms;
+    uint64_t reported_rows;
+    int exit_code;
+};
+
+static void set_state(struct run *run, enum run_state to)
+{
+    static const char *const names[] = {"serving", "flushing", "telling", "leaving", "closing"};
+
+    assert(to > run->state);
+    log_debug("run", LOG_STR("from", names[run->state]), LOG_STR("to", names[to]));
+    run->state = to;
+}
+
+/* Closing. */
+
+static void close_all(struct run *run)
+{
+    set_state(run, RUN_CLOSING);
+    dispatcher_close(&run->dispatcher);
+    consumer_close(&run->consumer);
+    uv_close((uv_handle_t *)&run->sigterm, NULL);
+    uv_close((uv_handle_t *)&run->sigint, NULL);
+    uv_close((uv_handle_t *)&run->drain_timer, NULL);
+    uv_close((uv_handle_t *)&run->report_timer, NULL);
+}
+
+static void step_drain(struct run *run)
+{
+    if (run->state == RUN_FLUSHING && dispatcher_is_drained(&run->dispatcher)) {
+        consumer_commit(&run->consumer);
+        set_state(run, RUN_TELLING);
+    }
+    if (run->state == RUN_TELLING && !consumer_is_committing(&run->consumer)) {
+        consumer_leave(&run->consumer);
+        set_state(run, RUN_LEAVING);
+    }
+    if (run->state == RUN_LEAVING && consumer_has_left(&run->consumer))
+        close_all(run);
+}
+
+static void on_drain_tick(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+
+    step_drain(run);
+    if (run->state == RUN_CLOSING || clock_now_ms() < run->drain_deadline_ms)
+        return;
+    log_warn("drain timeout", LOG_INT("drain_timeout_ms", run->config->drain_timeout_ms),
+             LOG_STR("note", "what was not written will be read again"));
+    close_all(run);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct run *run = handle->data;
+
+    if (run->state != RUN_SERVING) {
+        log_warn("second signal: exit now", LOG_INT("signal", number));
+        _exit(EXIT_TEMPORARY);
+    }
+    log_info("draining", LOG_INT("signal", number));
+    set_state(run, RUN_FLUSHING);
+    run->drain_deadline_ms = clock_now_ms() + run->config->drain_timeout_ms;
+    consumer_stop_reading(&run->consumer);
+    dispatcher_drain(&run->dispatcher);
+    uv_timer_start(&run->drain_timer, on_drain_tick, 0, DRAIN_TICK_MS);
+}
+
+static void on_fatal(void *opaque, const char *reason)
+{
+    struct run *run = opaque;
+
+    log_error("librdkafka can't go on", LOG_STR("reason", reason));
+    run->exit_code = EXIT_TEMPORARY;
+    if (run->state != RUN_CLOSING)
+        close_all(run);
+}
+
+/* Reporting. */
+
+static void on_report(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+    const struct dispatcher_totals *totals = &run->dispatcher.totals;
+
+    if (totals->rows_count == run->reported_rows)
+        return;
+    log_info("progress", LOG_INT("rows", (int64_t)totals->rows_count),
+             LOG_INT("rows_per_s",
+                     (int64_t)(totals->rows_count - run->reported_rows) * 1000 / REPORT_MS),
+             LOG_INT("dead_letters", (int64_t)totals->dead_letters_count),
+             LOG_INT("flushes", (int64_t)totals->flushes_count),
+             LOG_INT("partitions", (int64_t)run->consumer.assignment.partitions_count),
+             LOG_INT("memory_bytes", (int64_t)dispatcher_memory_bytes(&run->dispatcher)));
+    run->reported_rows = totals->rows_count;
+}
+
+static void log_summary(const struct run *run)
+{
+    const struct dispatcher_totals *totals = &run->dispatcher.totals;
+
+    log_info("stopped", LOG_INT("records", (int64_t)totals->records_count),
+             LOG_INT("rows", (int64_t)totals->rows_count),
+             LOG_INT("dead_letters", (int64_t)totals->dead_letters_count),
+             LOG_INT("flushes", (int64_t)totals->flushes_count),
+             LOG_INT("failed_flushes", (int64_t)totals->failed_flushes_count),
+             LOG_INT("ran_ms", clock_now_ms() - run->started_ms));
+}
+
+/* Opening. */
+
+/* libuv reads it when the first job is queued. */
+static void set_workers(const struct config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    long workers = config->workers > 0 ? (long)config->workers : cores > 2 ? cores - 1 : 1;
+    char text[16];
+
+    snprintf(text, sizeof(text), "%ld", workers);
+    setenv("UV_THREADPOOL_SIZE", text, 1);
+}
+
+static void open_signal(struct run *run, uv_signal_t *handle, int number)
+{
+    uv_signal_init(&run->loop, handle);
+    handle->data = run;
+    uv_signal_start(handle, on_signal, number);
+}
+
+static void open_timers(struct run *run)
+{
+    uv_timer_init(&run->loop, &run->drain_timer);
+    run->drain_timer.data = run;
+    uv_timer_init(&run->loop, &run->report_timer);
+    run->report_timer.data = run;
+    uv_timer_start(&run->report_timer, on_report, REPORT_MS, REPORT_MS);
+}
+
+static void open_all(struct run *run)
+{
+    struct dispatcher_hooks hooks;
+    struct err err;
+
+    uv_loop_init(&run->loop);
+    open_signal(run, &run->sigterm, SIGTERM);
+    open_signal(run, &run->sigint, SIGINT);
+    open_timers(run);
+    consumer_init(&run->consumer, &run->loop, run->client, run->config, &run->dispatcher);
+    run->consumer.on_fatal = on_fatal;
+    run->consumer.opaque = run;
+    hooks = consumer_hooks(&run->consumer);
+    dispatcher_open(&run->dispatcher, &run->loop, run->config, &hooks);
+    if (!consumer_subscribe(&run->consumer, &err)) {
+        log_error("can't subscribe", LOG_ERR(&err));
+        run->exit_code = boot_exit_code(&err);
+        close_all(run);
+    }
+}
+
+/* All that matters is in PostgreSQL by now: a client that hangs in its own shutdown is left behind. */
+static void on_alarm(int number)
+{
+    (void)number;
+    _exit(EXIT_DONE);
+}
+
+static void finish_all(struct run *run)
+{
+    log_summary(run);
+    dispatcher_finish(&run->dispatcher);
+    consumer_finish(&run->consumer);
+    uv_loop_close(&run->loop);
+    if (run->exit_code == EXIT_DONE) {
+        signal(SIGALRM, on_alarm);
+        alarm(DESTROY_S);
+    }
+    rd_kafka_destroy_flags(run->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    alarm(0);
+}
+
+static int boot(struct run *run)
+{
+    struct err err;
+    int code = boot_schema(run->config);
+
+    if (code == EXIT_DONE)
+        code = boot_tables(run->config);
+    if (code != EXIT_DONE)
+        return code;
+    run->client = client_create(run->config, &err);
+    if (!run->client) {
+        log_error("Kafka can't be used", LOG_ERR(&err));
+        return boot_exit_code(&err);
+    }
+    code = boot_topics(run->config, run->client);
+    if (code != EXIT_DONE)
+        rd_kafka_destroy(run->client);
+    return code;
+}
+
+int command_run(const struct config *config)
+{
+    struct run run = {.config = config, .started_ms = clock_now_ms()};
+
+    set_workers(config);
+    log_info("starting", LOG_STR("version", PGSLUICE_VERSION),
+             LOG_STR("librdkafka", rd_kafka_version_str()), LOG_STR("sink", config->name),
+             LOG_STR("topics", config->topics), LOG_STR("instance", config->instance_id));
+    int code = boot(&run);
+    if (code != EXIT_DONE)
+        return code;
+    open_all(&run);
+    uv_run(&run.loop, UV_RUN_DEFAULT);
+    finish_all(&run);
+    return run.exit_code;
+}

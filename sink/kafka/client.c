@@ -1,0 +1,193 @@
+/*
+ * Properties come in three layers: what delivery rests on and nobody may change (config.c has refused it),
+ * what we set because librdkafka's default does not fit a sink, and what the user says.
+ *
+ * The defaults, with their reasons:
+ * - fetch.queue.backoff.ms: librdkafka stops fetching for 1 s when its queue is full; with a queue that
+ *   is small against the traffic that costs a factor of 19.
+ * - queued.*: the bytes decide, not the count, and they are part of SINK_MEMORY_LIMIT.
+ * - fetch.max.bytes: receive buffers that stay in the processor's cache, and a bound on the overshoot.
+ */
+#include "kafka/client.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct property {
+    const char *name;
+    const char *value;
+};
+
+/* Whatever the user says. */
+static const struct property required[] = {
+    {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},  {"enable.partition.eof", "false"},
+    {"check.crcs", "true"},          {"allow.auto.create.topics", "false"},
+};
+
+/* Unless the user says otherwise. */
+static const struct property defaults[] = {
+    {"fetch.queue.backoff.ms", "5"},
+    {"fetch.max.bytes", "8388608"},
+    {"fetch.wait.max.ms", "100"},
+    {"queued.min.messages", "10000000"},
+    {"socket.keepalive.enable", "true"},
+    {"topic.metadata.refresh.interval.ms", "30000"},
+    {"log.connection.close", "false"},
+    {"client.software.name", "pgsluice"},
+    {"client.software.version", PGSLUICE_VERSION},
+};
+
+static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
+{
+    char reason[256];
+
+    if (rd_kafka_conf_set(conf, name, value, reason, sizeof(reason)) == RD_KAFKA_CONF_OK)
+        return true;
+    return err_set(err, ERR_CONFIG, "Kafka property %s: %s", name, reason);
+}
+
+static const char *user_value(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->properties_count; i++)
+        if (strcmp(config->properties[i].name, name) == 0)
+            return config->properties[i].value;
+    return NULL;
+}
+
+static bool set_default(rd_kafka_conf_t *conf, const struct config *config, const char *name,
+                        const char *value, struct err *err)
+{
+    return user_value(config, name) || set(conf, name, value, err);
+}
+
+/* What depends on other settings. A sixteenth, since a queued message costs about twice its payload. */
+static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+{
+    const char *protocol = user_value(config, "group.protocol");
+    char *client_id = memory_printf("pgsluice-%s", config->instance_id);
+    char *kbytes = memory_printf("%lld", (long long)config->memory_limit_bytes / 16 / 1024);
+    bool classic = !protocol || strcmp(protocol, "consumer") != 0;
+
+    bool done = set_default(conf, config, "client.id", client_id, err) &&
+                set(conf, "queued.max.messages.kbytes", kbytes, err) &&
+                (!classic || set_default(conf, config, "partition.assignment.strategy",
+                                         "cooperative-sticky", err));
+    free(client_id);
+    free(kbytes);
+    return done;
+}
+
+static bool set_all(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+{
+    for (size_t i = 0; i < COUNT_OF(required); i++)
+        if (!set(conf, required[i].name, required[i].value, err))
+            return false;
+    for (size_t i = 0; i < COUNT_OF(defaults); i++)
+        if (!set_default(conf, config, defaults[i].name, defaults[i].value, err))
+            return false;
+    for (size_t i = 0; i < config->properties_count; i++)
+        if (!set(conf, config->properties[i].name, config->properties[i].value, err))
+            return err_context(err, "%s", config->properties[i].variable);
+    return set_derived(conf, config, err);
+}
+
+/* librdkafka's levels are syslog's (RFC 5424). */
+enum { SYSLOG_ERR = 3, SYSLOG_NOTICE = 5 };
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    enum log_level ours = level <= SYSLOG_ERR      ? LOG_LEVEL_WARN /* it goes on trying by itself */
+                          : level <= SYSLOG_NOTICE ? LOG_LEVEL_INFO
+                                                   : LOG_LEVEL_DEBUG;
+
+    (void)client;
+    log_line(ours, "librdkafka", LOG_FIELDS(LOG_STR("facility", facility), LOG_STR("text", text)));
+}
+
+rd_kafka_t *client_create(const struct config *config, struct err *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char reason[512];
+
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
+                                       RD_KAFKA_EVENT_ERROR);
+    if (!set_all(conf, config, err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
+    if (!client) {
+        rd_kafka_conf_destroy(conf);
+        err_set(err, ERR_CONFIG, "Kafka client: %s", reason);
+    }
+    return client;
+}
+
+rd_kafka_topic_partition_list_t *client_topics(const struct config *config)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+    char *names = memory_strdup(config->topics);
+    char *rest = names;
+
+    if (config->topics[0] == '^') {
+        rd_kafka_topic_partition_list_add(list, config->topics, RD_KAFKA_PARTITION_UA);
+    } else {
+        for (char *name; (name = strsep(&rest, ", "));)
+            if (*name)
+                rd_kafka_topic_partition_list_add(list, name, RD_KAFKA_PARTITION_UA);
+    }
+    free(names);
+    return list;
+}
+
+static bool has_topic(const struct rd_kafka_metadata *metadata, const char *topic)
+{
+    for (int i = 0; i < metadata->topic_cnt; i++)
+        if (strcmp(metadata->topics[i].topic, topic) == 0)
+            return metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                   metadata->topics[i].err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    return false;
+}
+
+static bool has_topics(const struct rd_kafka_metadata *metadata, const struct config *config,
+                       struct err *err)
+{
+    rd_kafka_topic_partition_list_t *wanted = client_topics(config);
+    bool complete = true;
+
+    for (int i = 0; i < wanted->cnt && complete && config->topics[0] != '^'; i++)
+        if (!has_topic(metadata, wanted->elems[i].topic))
+            complete = err_set(err, ERR_CONFIG,
+                               "topic \"%s\" does not exist, or this client may not describe it: create "
+                               "it, or mend SINK_TOPICS",
+                               wanted->elems[i].topic);
+    rd_kafka_topic_partition_list_destroy(wanted);
+    return complete;
+}
+
+bool client_check(rd_kafka_t *client, const struct config *config, int64_t timeout_ms,
+                  struct err *err)
+{
+    enum { ATTEMPT_MS = 2000, PAUSE_MS = 100 };
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+
+    err_set(err, ERR_OUTAGE, "no answer");
+    while (clock_now_ms() < deadline_ms) {
+        const struct rd_kafka_metadata *metadata;
+        rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, ATTEMPT_MS);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            bool complete = has_topics(metadata, config, err);
+            rd_kafka_metadata_destroy(metadata);
+            return complete;
+        }
+        err_set(err, ERR_OUTAGE, "%s", rd_kafka_err2str(error));
+        poll(NULL, 0, PAUSE_MS);
+    }
+    return err_context(err, "Kafka at %s is unreachable", user_value(config, "bootstrap.servers"));
+}

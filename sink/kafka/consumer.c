@@ -1,0 +1,479 @@
+/*
+ * The rebalance protocol.
+ *
+ *   cooperative                                       eager (range, roundrobin)
+ *   ASSIGN p: answer at once with an empty            ASSIGN p: claim; when all are claimed (or after
+ *     incremental assign; claim p;                      some seconds) answer with what has a position;
+ *     then incrementally assign p from its position     later ones: assign the whole list anew
+ *   REVOKE p: drop what is not sent; incrementally    REVOKE: drop what is not sent; unassign
+ *     unassign p at once
+ *
+ * Why the empty answer: librdkafka pauses every partition, kept ones too, from the event until its
+ * answer. Claims wait for another replica's flush; the kept partitions shall not wait with them.
+ *
+ * Why nothing waits for flushes under way when partitions are revoked: safety is PostgreSQL's. The new
+ * owner's claim waits for our transaction; if the claim comes first, our advance fails.
+ *
+ * A race, and why a stopped partition is unassigned instead of seeked:
+ * 1. A partition has to go back (the database went back in time) from 500 to 100.
+ * 2. Messages from 500 on lie in the data queue. A seek that fails without a word would let them
+ *    through: the next flush would move the position from 100 to 600 and lose 400 records.
+ * 3. An unassign makes all of them outdated at once, and the assign that follows states its offset.
+ *
+ * What the dispatcher wants is marked in the slots, and carried out once per turn of the loop, so that a
+ * thousand claimed partitions become a few calls.
+ */
+#include "kafka/consumer.h"
+
+#include "base/clock.h"
+#include "kafka/client.h"
+
+#include <string.h>
+
+enum { EAGER_WAIT_MS = 5000, TICK_MS = 200, ASK_AGAIN_MS = 15000 };
+
+/* The dispatcher's wishes: marked now, carried out in the turn. */
+
+static struct assignment_slot *slot_of(struct consumer *consumer, const struct queue *queue)
+{
+    return assignment_slot(&consumer->assignment, queue->route->topic, queue->partition);
+}
+
+static void want_place(void *opaque, struct queue *queue)
+{
+    struct consumer *consumer = opaque;
+
+    slot_of(consumer, queue)->place = true;
+    consumer->assignment.changed = true;
+}
+
+static void want_start(void *opaque, struct queue *queue)
+{
+    struct consumer *consumer = opaque;
+
+    slot_of(consumer, queue)->start = true;
+    consumer->assignment.changed = true;
+}
+
+static void want_stop(void *opaque, struct queue *queue)
+{
+    struct consumer *consumer = opaque;
+    struct assignment_slot *slot = slot_of(consumer, queue);
+
+    slot->start = false;
+    slot->stop = slot->fetched;
+    consumer->assignment.changed = true;
+}
+
+static void on_room(void *opaque)
+{
+    struct consumer *consumer = opaque;
+
+    reader_resume(&consumer->reader);
+}
+
+struct dispatcher_hooks consumer_hooks(struct consumer *consumer)
+{
+    return (struct dispatcher_hooks){.place = want_place,
+                                     .start = want_start,
+                                     .stop = want_stop,
+                                     .room = on_room,
+                                     .opaque = consumer};
+}
+
+/* Carrying them out. */
+
+struct changes {
+    struct consumer *consumer;
+    rd_kafka_topic_partition_list_t *unassign;
+    rd_kafka_topic_partition_list_t *assign;
+    rd_kafka_topic_partition_list_t *place;
+};
+
+static void report(const char *what, rd_kafka_error_t *error)
+{
+    if (!error)
+        return;
+    log_warn("librdkafka refused a call", LOG_STR("call", what),
+             LOG_STR("reason", rd_kafka_error_string(error)));
+    rd_kafka_error_destroy(error);
+}
+
+static void report_code(const char *what, rd_kafka_resp_err_t code)
+{
+    if (code)
+        log_warn("librdkafka refused a call", LOG_STR("call", what),
+                 LOG_STR("reason", rd_kafka_err2str(code)));
+}
+
+static void add_assign(struct changes *changes, const char *topic, int32_t partition,
+                       struct assignment_slot *slot)
+{
+    reader_forward(&changes->consumer->reader, topic, partition);
+    rd_kafka_topic_partition_list_add(changes->assign, topic, partition)->offset =
+        slot->queue->read_next;
+    slot->fetched = true;
+}
+
+static void collect_place(struct changes *changes, const char *topic, int32_t partition,
+                          struct assignment_slot *slot)
+{
+    if (!slot->place)
+        return;
+    slot->place = false;
+    slot->asked_ms = clock_now_ms();
+    rd_kafka_topic_partition_list_add(changes->place, topic, partition);
+}
+
+static void collect_cooperative(void *opaque, const char *topic, int32_t partition,
+                                struct assignment_slot *slot)
+{
+    struct changes *changes = opaque;
+
+    collect_place(changes, topic, partition, slot);
+    if (slot->fetched && (slot->stop || slot->start)) {
+        rd_kafka_topic_partition_list_add(changes->unassign, topic, partition);
+        slot->fetched = false;
+    }
+    if (slot->start)
+        add_assign(changes, topic, partition, slot);
+    slot->start = false;
+    slot->stop = false;
+}
+
+static void apply_cooperative(struct consumer *consumer, struct changes *changes)
+{
+    if (changes->unassign->cnt > 0)
+        report("incremental_unassign",
+               rd_kafka_incremental_unassign(consumer->client, changes->unassign));
+    if (changes->assign->cnt > 0)
+        report("incremental_assign", rd_kafka_incremental_assign(consumer->client, changes->assign));
+}
+
+static void collect_eager(void *opaque, const char *topic, int32_t partition,
+                          struct assignment_slot *slot)
+{
+    struct changes *changes = opaque;
+    bool wanted = slot->start || (slot->fetched && !slot->stop);
+
+    collect_place(changes, topic, partition, slot);
+    slot->fetched = false;
+    slot->start = false;
+    slot->stop = false;
+    if (wanted)
+        add_assign(changes, topic, partition, slot);
+}
+
+/* Whether a partition of an unanswered assignment still has no position. */
+static void note_waiting(void *opaque, const char *topic, int32_t partition,
+                         struct assignment_slot *slot)
+{
+    bool *waiting = opaque;
+
+    (void)topic;
+    (void)partition;
+    if (!slot->start && !slot->fetched && slot->queue->state != QUEUE_HALTED)
+        *waiting = true;
+}
+
+/* What is collected stays marked until the whole assignment can be answered. */
+static bool eager_has_to_wait(struct consumer *consumer)
+{
+    bool waiting = false;
+
+    if (!consumer->eager_unanswered)
+        return false;
+    assignment_each(&consumer->assignment, note_waiting, &waiting);
+    return waiting && clock_now_ms() < consumer->eager_deadline_ms;
+}
+
+static void only_place(void *opaque, const char *topic, int32_t partition, struct assignment_slot *slot)
+{
+    collect_place(opaque, topic, partition, slot);
+}
+
+static void collect(struct consumer *consumer, struct changes *changes)
+{
+    if (!consumer->eager) {
+        assignment_each(&consumer->assignment, collect_cooperative, changes);
+        apply_cooperative(consumer, changes);
+    } else if (eager_has_to_wait(consumer)) {
+        assignment_each(&consumer->assignment, only_place, changes);
+        consumer->assignment.changed = true;
+    } else {
+        assignment_each(&consumer->assignment, collect_eager, changes);
+        consumer->eager_unanswered = false;
+        report_code("assign", rd_kafka_assign(consumer->client, changes->assign));
+    }
+}
+
+static void on_turn(uv_prepare_t *turn)
+{
+    struct consumer *consumer = turn->data;
+
+    if (!consumer->assignment.changed || consumer->closing)
+        return;
+    struct changes changes = {.consumer = consumer,
+                              .unassign = rd_kafka_topic_partition_list_new(16),
+                              .assign = rd_kafka_topic_partition_list_new(16),
+                              .place = rd_kafka_topic_partition_list_new(16)};
+    consumer->assignment.changed = false;
+    collect(consumer, &changes);
+    if (changes.place->cnt > 0)
+        positions_ask(&consumer->positions, changes.place);
+    rd_kafka_topic_partition_list_destroy(changes.unassign);
+    rd_kafka_topic_partition_list_destroy(changes.assign);
+    rd_kafka_topic_partition_list_destroy(changes.place);
+}
+
+/* Positions of partitions that PostgreSQL does not know yet. */
+
+static void on_found(void *opaque, const char *topic, int32_t partition, int64_t offset,
+                     const struct err *err)
+{
+    struct consumer *consumer = opaque;
+    struct assignment_slot *slot = assignment_slot(&consumer->assignment, topic, partition);
+
+    if (!slot->queue)
+        return; /* revoked meanwhile */
+    if (offset >= 0)
+        dispatcher_place(consumer->dispatcher, slot->queue, offset);
+    else
+        log_warn("no start yet", LOG_STR("topic", topic), LOG_INT("partition", partition), LOG_ERR(err));
+    if (offset < 0)
+        slot->asked_ms = clock_now_ms() - ASK_AGAIN_MS + 1000;
+}
+
+static void ask_again(void *opaque, const char *topic, int32_t partition, struct assignment_slot *slot)
+{
+    struct consumer *consumer = opaque;
+
+    (void)topic;
+    (void)partition;
+    if (slot->queue->state != QUEUE_UNPLACED || slot->place ||
+        clock_now_ms() < slot->asked_ms + ASK_AGAIN_MS)
+        return;
+    slot->place = true;
+    consumer->assignment.changed = true;
+}
+
+/* Rebalances. */
+
+static void log_rebalance(const char *event, const rd_kafka_topic_partition_list_t *list)
+{
+    struct buffer text = {0};
+
+    for (int i = 0; i < list->cnt; i++)
+        buffer_printf(&text, "%s%s[%d]", i ? " " : "", list->elems[i].topic, list->elems[i].partition);
+    log_info(event, LOG_INT("count", list->cnt), LOG_STR("partitions", buffer_text(&text)));
+    buffer_finish(&text);
+}
+
+static void add_partition(struct consumer *consumer, const rd_kafka_topic_partition_t *partition)
+{
+    struct assignment_slot *slot =
+        assignment_slot(&consumer->assignment, partition->topic, partition->partition);
+
+    if (slot->queue)
+        return;
+    *slot = (struct assignment_slot){0};
+    slot->queue = dispatcher_assign(consumer->dispatcher, partition->topic, partition->partition);
+    consumer->assignment.partitions_count++;
+}
+
+static void on_assign(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    consumer->counts.assigns_count++;
+    committer_set_rebalancing(&consumer->committer, false);
+    if (list->cnt > 0)
+        log_rebalance("assigned", list);
+    if (consumer->eager) {
+        consumer->eager_unanswered = true;
+        consumer->eager_deadline_ms = clock_now_ms() + EAGER_WAIT_MS;
+        consumer->assignment.changed = true;
+    } else {
+        rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+        report("incremental_assign", rd_kafka_incremental_assign(consumer->client, none));
+        rd_kafka_topic_partition_list_destroy(none);
+    }
+    for (int i = 0; i < list->cnt; i++)
+        add_partition(consumer, &list->elems[i]);
+}
+
+/* Returns whether librdkafka had it in its assignment. */
+static bool remove_partition(struct consumer *consumer, const char *topic, int32_t partition)
+{
+    struct assignment_slot *slot = assignment_slot(&consumer->assignment, topic, partition);
+    bool fetched = slot->fetched;
+
+    if (slot->queue) {
+        consumer->assignment.partitions_count--;
+        struct queue *queue = slot->queue;
+        *slot = (struct assignment_slot){0};
+        dispatcher_revoke(consumer->dispatcher, queue);
+    }
+    return fetched;
+}
+
+static void on_revoke(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *fetched = rd_kafka_topic_partition_list_new(list->cnt);
+    bool lost = rd_kafka_assignment_lost(consumer->client);
+
+    consumer->counts.revokes_count++;
+    consumer->counts.losses_count += lost;
+    committer_set_rebalancing(&consumer->committer, true);
+    if (list->cnt > 0)
+        log_rebalance(lost ? "lost" : "revoked", list);
+    for (int i = 0; i < list->cnt; i++)
+        if (remove_partition(consumer, list->elems[i].topic, list->elems[i].partition))
+            rd_kafka_topic_partition_list_add(fetched, list->elems[i].topic, list->elems[i].partition);
+    if (consumer->eager)
+        report_code("assign", rd_kafka_assign(consumer->client, NULL));
+    else
+        report("incremental_unassign", rd_kafka_incremental_unassign(consumer->client, fetched));
+    consumer->eager_unanswered = false;
+    rd_kafka_topic_partition_list_destroy(fetched);
+}
+
+static void on_rebalance(struct consumer *consumer, rd_kafka_event_t *event)
+{
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    const char *protocol = rd_kafka_rebalance_protocol(consumer->client);
+
+    consumer->eager = protocol && strcmp(protocol, "EAGER") == 0;
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !consumer->closing) {
+        on_assign(consumer, list);
+    } else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS ||
+               rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        on_revoke(consumer, list);
+    } else {
+        report_code("rebalance", rd_kafka_event_error(event));
+        rd_kafka_assign(consumer->client, NULL);
+    }
+}
+
+/* Errors. Most are news only: librdkafka goes on by itself. */
+
+static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
+{
+    char reason[512];
+
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__FATAL ||
+        rd_kafka_event_error_is_fatal(event)) {
+        rd_kafka_fatal_error(consumer->client, reason, sizeof(reason));
+        consumer->on_fatal(consumer->opaque, reason);
+        return;
+    }
+    log_warn("Kafka", LOG_STR("code", rd_kafka_err2name(rd_kafka_event_error(event))),
+             LOG_STR("reason", rd_kafka_event_error_string(event)));
+}
+
+/* Served on every turn that has something, and by the timer: it also tells the group that we live. */
+static void on_control(void *opaque)
+{
+    struct consumer *consumer = opaque;
+    rd_kafka_event_t *event;
+
+    while ((event = rd_kafka_queue_poll(consumer->control, 0))) {
+        switch (rd_kafka_event_type(event)) {
+        case RD_KAFKA_EVENT_REBALANCE:
+            on_rebalance(consumer, event);
+            break;
+        case RD_KAFKA_EVENT_OFFSET_COMMIT:
+            committer_on_result(&consumer->committer, event);
+            break;
+        case RD_KAFKA_EVENT_ERROR:
+            on_error(consumer, event);
+            break;
+        default:
+            break;
+        }
+        rd_kafka_event_destroy(event);
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct consumer *consumer = timer->data;
+
+    on_control(consumer);
+    assignment_each(&consumer->assignment, ask_again, consumer);
+}
+
+/* Opening and closing. */
+
+void consumer_init(struct consumer *consumer, uv_loop_t *loop, rd_kafka_t *client,
+                   const struct config *config, struct dispatcher *dispatcher)
+{
+    *consumer = (struct consumer){
+        .loop = loop, .client = client, .config = config, .dispatcher = dispatcher};
+}
+
+bool consumer_subscribe(struct consumer *consumer, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *topics = client_topics(consumer->config);
+
+    consumer->control = rd_kafka_queue_get_consumer(consumer->client);
+    waker_open(&consumer->waker, consumer->loop, consumer->control, on_control, consumer);
+    reader_open(&consumer->reader, consumer->loop, consumer->client, &consumer->assignment,
+                consumer->dispatcher);
+    committer_open(&consumer->committer, consumer->loop, consumer->client, consumer->control,
+                   &consumer->assignment);
+    positions_open(&consumer->positions, consumer->loop, consumer->client, consumer->config, on_found,
+                   consumer);
+    uv_prepare_init(consumer->loop, &consumer->turn);
+    consumer->turn.data = consumer;
+    uv_prepare_start(&consumer->turn, on_turn);
+    uv_timer_init(consumer->loop, &consumer->timer);
+    consumer->timer.data = consumer;
+    uv_timer_start(&consumer->timer, on_tick, TICK_MS, TICK_MS);
+    rd_kafka_resp_err_t error = rd_kafka_subscribe(consumer->client, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return !error || err_set(err, ERR_CONFIG, "SINK_TOPICS: %s", rd_kafka_err2str(error));
+}
+
+void consumer_stop_reading(struct consumer *consumer)
+{
+    reader_stop(&consumer->reader);
+}
+
+void consumer_commit(struct consumer *consumer)
+{
+    committer_commit(&consumer->committer);
+}
+
+bool consumer_is_committing(const struct consumer *consumer)
+{
+    return committer_is_busy(&consumer->committer);
+}
+
+void consumer_leave(struct consumer *consumer)
+{
+    consumer->closing = true;
+    report("consumer_close", rd_kafka_consumer_close_queue(consumer->client, consumer->control));
+}
+
+bool consumer_has_left(const struct consumer *consumer)
+{
+    return rd_kafka_consumer_closed(consumer->client);
+}
+
+void consumer_close(struct consumer *consumer)
+{
+    uv_prepare_stop(&consumer->turn);
+    uv_close((uv_handle_t *)&consumer->turn, NULL);
+    uv_timer_stop(&consumer->timer);
+    uv_close((uv_handle_t *)&consumer->timer, NULL);
+    committer_close(&consumer->committer);
+    positions_close(&consumer->positions);
+    reader_close(&consumer->reader);
+    rd_kafka_queue_io_event_enable(consumer->control, -1, NULL, 0);
+    rd_kafka_queue_destroy(consumer->control);
+    waker_close(&consumer->waker);
+}
+
+void consumer_finish(struct consumer *consumer)
+{
+    assignment_finish(&consumer->assignment);
+}

@@ -1,0 +1,82 @@
+/* JSON of headers, written directly: a DOM for each message would cost more than the message. */
+#include "kafka/headers.h"
+
+#include "base/utf8.h"
+
+static void append_string(struct buffer *out, struct slice text)
+{
+    buffer_reserve(out, text.len * 6 + 2);
+    buffer_put_byte(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.data[i];
+        if (byte < 0x20) {
+            buffer_printf(out, "\\u%04x", byte);
+            buffer_reserve(out, (text.len - i) * 6 + 2);
+            continue;
+        }
+        if (byte == '"' || byte == '\\')
+            buffer_put_byte(out, '\\');
+        buffer_put_byte(out, (char)byte);
+    }
+    buffer_put_byte(out, '"');
+}
+
+static void append_base64(struct buffer *out, struct slice bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *at = (const unsigned char *)bytes.data;
+
+    buffer_append_text(out, "\"");
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t left = bytes.len - i;
+        unsigned group = (unsigned)at[i] << 16 | (left > 1 ? (unsigned)at[i + 1] << 8 : 0) |
+                         (left > 2 ? at[i + 2] : 0);
+        char text[4] = {digits[group >> 18], digits[group >> 12 & 63],
+                        left > 1 ? digits[group >> 6 & 63] : '=', left > 2 ? digits[group & 63] : '='};
+        buffer_append(out, text, sizeof(text));
+    }
+    buffer_append_text(out, "\"");
+}
+
+static bool is_text(struct slice bytes)
+{
+    return !memchr(bytes.data, '\0', bytes.len) && utf8_valid(bytes);
+}
+
+static void append_header(struct buffer *out, const char *name, struct slice value)
+{
+    struct slice key = slice_of(name);
+
+    buffer_append_text(out, "{\"key\": ");
+    append_string(out, utf8_valid(key) ? key : slice_of("(not valid UTF-8)"));
+    if (!value.data) {
+        buffer_append_text(out, ", \"value\": null}");
+        return;
+    }
+    bool text = is_text(value);
+    buffer_append_text(out, text ? ", \"value\": " : ", \"base64\": ");
+    if (text)
+        append_string(out, value);
+    else
+        append_base64(out, value);
+    buffer_append_text(out, "}");
+}
+
+bool headers_append(struct buffer *out, const rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t size;
+
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    buffer_append_text(out, "[");
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0; i++) {
+        if (i > 0)
+            buffer_append_text(out, ", ");
+        append_header(out, name, (struct slice){value, size});
+    }
+    buffer_append_text(out, "]");
+    return true;
+}

@@ -1,0 +1,109 @@
+/*
+ * librdkafka hands out each message for the time of the callback; its bytes are copied into the batch's
+ * arena there and then, so that no fetch buffer is held by one slow partition.
+ *
+ * rd_kafka_yield stops after the current message and puts the rest back at the head of the queue: exact
+ * backpressure without pausing, which would throw the fetched messages away.
+ */
+#include "kafka/reader.h"
+
+#include "kafka/headers.h"
+
+/* The loop has other things to do as well: signals, heartbeats' events, PostgreSQL. */
+enum { TURN_RECORDS = 5000 };
+
+static void halt(struct reader *reader, struct queue *queue, const rd_kafka_message_t *message)
+{
+    struct err err;
+
+    err_set(&err, ERR_OUTAGE, "%s[%d]@%lld: %s: %s", queue->route->topic, message->partition,
+            (long long)message->offset, rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+        err_context(&err, "position %lld is no longer in Kafka", (long long)queue->position);
+    dispatcher_halt(reader->dispatcher, queue, &err);
+}
+
+static void take(struct reader *reader, struct queue *queue, const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    struct record record = {
+        .offset = message->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(message, &type),
+        .key = {message->key, message->key_len},
+        .value = {message->payload, message->len},
+    };
+
+    buffer_reset(&reader->headers);
+    if (headers_append(&reader->headers, message))
+        record.headers = (struct slice){reader->headers.data, reader->headers.len};
+    if (UNLIKELY(!dispatcher_append(reader->dispatcher, queue, &record)))
+        reader->full = true;
+}
+
+static void on_message(rd_kafka_message_t *message, void *opaque)
+{
+    struct reader *reader = opaque;
+    struct assignment_slot *slot =
+        assignment_find(reader->assignment, message->rkt, message->partition);
+
+    reader->records_count++;
+    reader->turn_count++;
+    if (LIKELY(slot && slot->queue && slot->fetched)) {
+        if (LIKELY(!message->err))
+            take(reader, slot->queue, message);
+        else
+            halt(reader, slot->queue, message);
+    }
+    if (reader->full || reader->turn_count >= TURN_RECORDS)
+        rd_kafka_yield(reader->client);
+}
+
+static void on_wake(void *opaque)
+{
+    struct reader *reader = opaque;
+
+    if (reader->full || reader->stopped)
+        return;
+    reader->turn_count = 0;
+    rd_kafka_consume_callback_queue(reader->queue, 0, on_message, reader);
+    if (!reader->full && reader->turn_count > 0)
+        waker_again(&reader->waker);
+}
+
+void reader_open(struct reader *reader, uv_loop_t *loop, rd_kafka_t *client,
+                 struct assignment *assignment, struct dispatcher *dispatcher)
+{
+    *reader = (struct reader){.client = client, .assignment = assignment, .dispatcher = dispatcher};
+    reader->queue = rd_kafka_queue_new(client);
+    waker_open(&reader->waker, loop, reader->queue, on_wake, reader);
+}
+
+void reader_close(struct reader *reader)
+{
+    rd_kafka_queue_io_event_enable(reader->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(reader->queue);
+    waker_close(&reader->waker);
+    buffer_finish(&reader->headers);
+}
+
+/* fetch_stop undoes a forward, so it is made anew each time. */
+void reader_forward(struct reader *reader, const char *topic, int32_t partition)
+{
+    rd_kafka_queue_t *own = rd_kafka_queue_get_partition(reader->client, topic, partition);
+
+    if (!own)
+        return;
+    rd_kafka_queue_forward(own, reader->queue);
+    rd_kafka_queue_destroy(own);
+}
+
+void reader_resume(struct reader *reader)
+{
+    reader->full = false;
+    waker_again(&reader->waker);
+}
+
+void reader_stop(struct reader *reader)
+{
+    reader->stopped = true;
+}
