@@ -315,7 +315,7 @@ static struct order order_make(const struct options *options, uint64_t id)
     };
 }
 
-/* A stretch of the prose, from its beginning again at its end; a space at an end is a full stop. */
+/* A stretch of the prose, which begins again where it ends. */
 static void order_put_note(const struct order *order, struct text *text)
 {
     uint64_t start = order->note_start;
