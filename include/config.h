@@ -1,9 +1,10 @@
 /*
  * The settings, from the environment, through one table of options.
  *
- * Three prefixes, one owner each: KAFKA_X_Y is librdkafka's property x.y, PG* is libpq's own, SINK_*
- * is ours. Every secret can come from a file named by NAME_FILE. README's table, --help and
- * `pgsluice config` are printed from the same table. Thread: main, before the loop; read-only after.
+ * Three prefixes, one owner each: KAFKA_X_Y is librdkafka's property x.y, PG* is libpq's own,
+ * SINK_* is ours. Every secret can come from a file named by NAME_FILE. README's table, --help and
+ * `pgsluice config` are printed from the same table. Thread: main, before the loop; read-only
+ * after.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -15,7 +16,11 @@
 #include <stdint.h>
 
 enum config_value_format { CONFIG_VALUE_JSON, CONFIG_VALUE_RAW };
-enum config_unknown_fields { CONFIG_UNKNOWN_IGNORE, CONFIG_UNKNOWN_DEAD_LETTER, CONFIG_UNKNOWN_STOP };
+enum config_unknown_fields {
+    CONFIG_UNKNOWN_IGNORE,
+    CONFIG_UNKNOWN_DEAD_LETTER,
+    CONFIG_UNKNOWN_STOP
+};
 enum config_delivery { CONFIG_EXACTLY_ONCE, CONFIG_AT_LEAST_ONCE };
 enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_COMMITTED };
 enum config_dead_letters { CONFIG_DEAD_LETTERS_TABLE, CONFIG_DEAD_LETTERS_OFF };
@@ -23,7 +28,7 @@ enum config_migrate { CONFIG_MIGRATE_AUTO, CONFIG_MIGRATE_CHECK, CONFIG_MIGRATE_
 
 /* One KAFKA_ variable as librdkafka's property. */
 struct config_property {
-    char *name;     /* session.timeout.ms */
+    char *name; /* session.timeout.ms */
     char *value;
     char *variable; /* KAFKA_SESSION_TIMEOUT_MS */
     bool secret;
@@ -59,10 +64,12 @@ struct config {
 };
 
 /*
- * Reads the environment (`environ` form: NAME=value, ending with NULL). All faults are found at once:
- * on false `problems` holds one line each, which names the variable and says what would be right.
+ * Reads the environment (`environ` form: NAME=value, ending with NULL). All faults are found at
+ * once: on false `problems` holds one line each, which names the variable and says what would be
+ * right.
  */
-bool config_load(struct config *config, char *const *environment, struct buffer *problems) MUST_CHECK;
+bool config_load(struct config *config, char *const *environment,
+                 struct buffer *problems) MUST_CHECK;
 void config_finish(struct config *config);
 
 /* NAME=value lines with the effective settings, secrets masked. */
@@ -74,7 +81,8 @@ void config_markdown(struct buffer *out);
 
 /*
  * The password of PostgreSQL from PGPASSWORD_FILE, read anew at each call (credentials rotate).
- * NULL with class ERR_NONE: none is set, libpq's own ways apply. free() ends it.
+ * NULL with class ERR_NONE: none is set, libpq's own ways apply; with ERR_OUTAGE: the file can not
+ * be read now, as when it is just being replaced. free() ends it.
  */
 char *config_password(struct err *err);
 

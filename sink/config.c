@@ -93,7 +93,7 @@ static bool read_whole(FILE *file, struct buffer *out)
 static char *text_of(struct buffer *content, struct err *err)
 {
     if (content->len > FILE_BYTES) {
-        err_set(err, ERR_CONFIG, "is larger than 1 MiB");
+        err_set(err, ERR_CONFIG, "the file is larger than 1 MiB");
         return NULL;
     }
     if (content->len && content->data[content->len - 1] == '\n')
@@ -101,9 +101,9 @@ static char *text_of(struct buffer *content, struct err *err)
     if (content->len && content->data[content->len - 1] == '\r')
         content->len--;
     if (content->len == 0)
-        err_set(err, ERR_CONFIG, "is empty");
+        err_set(err, ERR_CONFIG, "the file is empty");
     else if (memchr(content->data, '\0', content->len))
-        err_set(err, ERR_CONFIG, "has a NUL byte, so it is no text");
+        err_set(err, ERR_CONFIG, "the file has a NUL byte, so it is no text");
     else
         return memory_strndup(content->data, content->len);
     return NULL;
@@ -116,13 +116,13 @@ char *config_read_file(const char *path, struct err *err)
     FILE *file = fopen(path, "re");
 
     if (!file) {
-        err_set(err, ERR_CONFIG, "can not be opened: %s", strerror(errno));
+        err_set(err, ERR_CONFIG, "the file can not be opened: %s", strerror(errno));
         return NULL;
     }
     if (read_whole(file, &content))
         text = text_of(&content, err);
     else
-        err_set(err, ERR_CONFIG, "can not be read: %s", strerror(errno));
+        err_set(err, ERR_CONFIG, "the file can not be read: %s", strerror(errno));
     fclose(file);
     if (content.data)
         explicit_bzero(content.data, content.cap);
@@ -136,8 +136,7 @@ static char *read_from_file(struct config_reader *reader, const char *variable, 
     char *text = config_read_file(path, &err);
 
     if (!text)
-        config_problem(reader, variable, "the file %s; name a file that this user can read",
-                       err.text);
+        config_problem(reader, variable, "%s; name a file that this user can read", err.text);
     return text;
 }
 
@@ -237,17 +236,24 @@ static void report_unknown(struct config_reader *reader, const char *name, const
     free(suggestion);
 }
 
+/* Empty ones count as not set, whatever their name. */
+static void check_name_known(struct config_reader *reader, const char *name)
+{
+    const char *value = config_variable(reader, name);
+    char *typed = memory_strndup(name, strlen(name) - (is_file_variant(name) ? 5 : 0));
+
+    if (value && !config_option_find(typed) && !config_is_service_link(name, value))
+        report_unknown(reader, name, typed);
+    free(typed);
+}
+
 static void find_unknown(struct config_reader *reader)
 {
     for (char *const *entry = reader->environment; *entry; entry++) {
         char *name = config_entry_name(*entry, "SINK_");
 
-        if (!name)
-            continue;
-        char *typed = memory_strndup(name, strlen(name) - (is_file_variant(name) ? 5 : 0));
-        if (!config_option_find(typed) && !config_is_service_link(name, *entry + strlen(name)))
-            report_unknown(reader, name, typed);
-        free(typed);
+        if (name)
+            check_name_known(reader, name);
         free(name);
     }
 }
@@ -332,7 +338,9 @@ char *config_password(struct err *err)
     if (!path || !path[0])
         return NULL;
     password = config_read_file(path, err);
-    if (!password)
-        err_context(err, "PGPASSWORD_FILE: the file");
+    if (!password) {
+        err_context(err, "PGPASSWORD_FILE");
+        err->class = ERR_OUTAGE;
+    }
     return password;
 }

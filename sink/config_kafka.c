@@ -34,7 +34,7 @@ static const struct refusal refusals[] = {
      "a record counts as done when PostgreSQL has it; leave it out"},
     {"auto.offset.reset", "error",
      "jumping to another offset would skip records; use SINK_START for a first start"},
-    {"enable.partition.eof", NULL, "it is the sink's own signal; leave it out"},
+    {"enable.partition.eof", "false", "it is the sink's own signal; leave it out"},
     {"isolation.level", "read_committed",
      "records of aborted transactions would become rows; leave it out"},
     {"check.crcs", "true", "damaged records would become rows; leave it out"},
@@ -49,23 +49,40 @@ static const struct refusal refusals[] = {
     {"offset.store.method", NULL, "positions are kept in PostgreSQL; leave it out"},
     {"offset.store.path", NULL, "positions are kept in PostgreSQL; leave it out"},
     {"offset.store.sync.interval.ms", NULL, "positions are kept in PostgreSQL; leave it out"},
-    {"log.queue", "true", "it is the sink's own; use SINK_LOG_LEVEL and KAFKA_DEBUG"},
+    {"log.queue", "false", "it is the sink's own; use SINK_LOG_LEVEL and KAFKA_DEBUG"},
 };
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
+static bool is_variable_letter(char letter)
+{
+    return (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') || letter == '_';
+}
+
+static void replace(char *text, char from, char to)
+{
+    for (char *at = strchr(text, from); at; at = strchr(at, from))
+        *at = to;
+}
+
+static void change_case(char *text, int (*change)(int))
+{
+    for (; *text; text++)
+        *text = (char)change((unsigned char)*text);
+}
+
 /* KAFKA_SESSION_TIMEOUT_MS -> session.timeout.ms; NULL: it is not written in capitals. */
 static char *property_name(const char *variable)
 {
-    char *name = memory_strdup(variable + strlen(prefix));
+    const char *at = variable + strlen(prefix);
 
-    for (char *at = name; *at; at++) {
-        if (!isupper((unsigned char)*at) && !isdigit((unsigned char)*at) && *at != '_') {
-            free(name);
-            return NULL;
-        }
-        *at = *at == '_' ? '.' : (char)tolower((unsigned char)*at);
-    }
+    while (is_variable_letter(*at))
+        at++;
+    if (*at)
+        return NULL;
+    char *name = memory_strdup(variable + strlen(prefix));
+    change_case(name, tolower);
+    replace(name, '_', '.');
     return name;
 }
 
@@ -73,8 +90,8 @@ static char *variable_name(const char *property)
 {
     char *name = memory_printf("%s%s", prefix, property);
 
-    for (char *at = name; *at; at++)
-        *at = *at == '.' ? '_' : (char)toupper((unsigned char)*at);
+    change_case(name, toupper);
+    replace(name, '.', '_');
     return name;
 }
 
@@ -149,8 +166,7 @@ char *config_kafka_suggest(const char *variable)
     char *list = list_properties();
     char *rest = list;
 
-    for (char *at = typed; *at; at++)
-        *at = *at == '_' ? '.' : *at;
+    replace(typed, '_', '.');
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         line[strcspn(line, " |")] = '\0';
         if (is_offered(line))
@@ -278,13 +294,14 @@ static void check_property(struct config_reader *reader, const struct config_pro
     rd_kafka_conf_destroy(conf);
 }
 
-static void report_unknown(struct config_reader *reader, const char *variable)
+/* `typed` is the variable without a _FILE at its end. */
+static void report_unknown(struct config_reader *reader, const char *variable, const char *typed)
 {
-    char *suggestion = suggest(variable);
+    char *suggestion = suggest(typed);
 
     if (suggestion)
-        config_problem(reader, variable, "is not a property of librdkafka; did you mean %s?",
-                       suggestion);
+        config_problem(reader, variable, "is not a property of librdkafka; did you mean %s%s?",
+                       suggestion, variable + strlen(typed));
     else
         config_problem(reader, variable,
                        "is not a property of librdkafka; KAFKA_X_Y has to be its x.y");
@@ -312,7 +329,10 @@ static void add_property(struct config_reader *reader, const char *variable, con
 
 /* --- All of them ------------------------------------------------------------------------------ */
 
-/* Cuts a _FILE that is ours off; sets the property's name, NULL when there is no such property. */
+/*
+ * The property's name; NULL: there is no such property. A _FILE that is not the property's own is
+ * cut off the variable.
+ */
 static char *resolve(char *variable)
 {
     char *name = property_name(variable);
@@ -328,17 +348,24 @@ static char *resolve(char *variable)
     return name;
 }
 
-static void load_variable(struct config_reader *reader, char *variable, const char *value)
+/* NAME_FILE next to NAME: read as NAME, which then says that there are both. */
+static bool is_read_as(const struct config_reader *reader, const char *variable, const char *typed)
 {
-    char *original = memory_strdup(variable);
-    char *name = resolve(variable);
+    return strcmp(variable, typed) != 0 && config_variable(reader, typed);
+}
 
-    if (!name && *value && !config_is_service_link(original, value))
-        report_unknown(reader, original);
-    else if (name && !config_kafka_value(reader->config, name))
-        add_property(reader, variable, name);
+static void load_variable(struct config_reader *reader, const char *variable)
+{
+    const char *value = config_variable(reader, variable);
+    char *typed = memory_strdup(variable);
+    char *name = value ? resolve(typed) : NULL;
+
+    if (name && !config_kafka_value(reader->config, name) && !is_read_as(reader, variable, typed))
+        add_property(reader, typed, name);
+    else if (!name && value && !config_is_service_link(variable, value))
+        report_unknown(reader, variable, typed);
     free(name);
-    free(original);
+    free(typed);
 }
 
 static void require_properties(struct config_reader *reader)
@@ -360,10 +387,8 @@ void config_kafka_load(struct config_reader *reader)
     for (char *const *entry = reader->environment; *entry; entry++) {
         char *variable = config_entry_name(*entry, prefix);
 
-        if (variable) {
-            const char *value = *entry + strlen(variable);
-            load_variable(reader, variable, *value == '=' ? value + 1 : value);
-        }
+        if (variable)
+            load_variable(reader, variable);
         free(variable);
     }
     require_properties(reader);

@@ -3,11 +3,13 @@
  *
  *   log_info("assigned", LOG_STR("topic", topic), LOG_INT("partition", partition));
  *
- * Text: `2026-11-20T05:00:00.123Z INFO  assigned topic=orders partition=3`; JSON: one object a line with
- * "time", "level", "event" and the fields. Goes to standard error with one write. Never a payload,
- * never a secret. Lines of one event beyond 10 in 10 seconds are held back (DEBUG is not); the next
- * line that passes says how many (held_back=N). Errors are never held back for more than that window.
- * Thread: any (librdkafka's threads log too); the held-back table has its own lock.
+ * Text: `2026-11-20T05:00:00.123Z INFO  assigned topic=orders partition=3`; JSON: one object a line
+ * with "time", "level", "event" and the fields. Goes to standard error with one write. Never a
+ * payload, never a secret. Lines of one event beyond 10 in 10 seconds are held back (DEBUG is not);
+ * the next line that passes says how many (held_back=N). Errors are never held back for more than
+ * that window. A reader of standard error that has stopped costs lines (dropped=N on the next one
+ * that passes), not the loop. Thread: any (librdkafka's threads log too); the held-back table has
+ * its own lock.
  */
 #ifndef OPS_LOG_H
 #define OPS_LOG_H
@@ -36,14 +38,18 @@ struct log_field {
     };
 };
 
-#define LOG_STR(key, value)  ((struct log_field){.name = (key), .kind = LOG_FIELD_TEXT, .text = (value)})
-#define LOG_INT(key, value)  ((struct log_field){.name = (key), .kind = LOG_FIELD_INTEGER, .integer = (value)})
-#define LOG_REAL(key, value) ((struct log_field){.name = (key), .kind = LOG_FIELD_REAL, .real = (value)})
+#define LOG_STR(key, value) \
+    ((struct log_field){.name = (key), .kind = LOG_FIELD_TEXT, .text = (value)})
+#define LOG_INT(key, value) \
+    ((struct log_field){.name = (key), .kind = LOG_FIELD_INTEGER, .integer = (value)})
+#define LOG_REAL(key, value) \
+    ((struct log_field){.name = (key), .kind = LOG_FIELD_REAL, .real = (value)})
 
 /* reason="..." and, where there is one, sqlstate=... */
 #define LOG_ERR(err) LOG_STR("reason", (err)->text), LOG_STR("sqlstate", (err)->sqlstate)
 
-#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})
+#define LOG_FIELDS(...) \
+    ((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = LOG_FIELD_END}})
 
 #define log_debug(event, ...) log_line(LOG_LEVEL_DEBUG, event, LOG_FIELDS(__VA_ARGS__))
 #define log_info(event, ...)  log_line(LOG_LEVEL_INFO, event, LOG_FIELDS(__VA_ARGS__))
