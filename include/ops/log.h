@@ -56,10 +56,20 @@ struct log_field {
 #define log_warn(event, ...)  log_line(LOG_LEVEL_WARN, event, LOG_FIELDS(__VA_ARGS__))
 #define log_error(event, ...) log_line(LOG_LEVEL_ERROR, event, LOG_FIELDS(__VA_ARGS__))
 
+/* Since the start, of lines at the level or above. */
+struct log_counts {
+    int64_t lines[LOG_LEVEL_ERROR + 1]; /* by level, those not shown included */
+    int64_t held_back;                  /* not shown because there were too many of their event */
+    int64_t dropped;                    /* not shown because standard error did not take them */
+};
+
 /* Until it is called: INFO, AUTO. */
 void log_start(enum log_level level, enum log_format format);
 
 /* Fields whose text is empty are left out. */
 void log_line(enum log_level level, const char *event, const struct log_field *fields);
+
+/* For the metrics. */
+struct log_counts log_count(void);
 
 #endif

@@ -49,6 +49,7 @@ static struct {
     enum log_format format;
     struct log_limit limit;
     struct line line;
+    struct log_counts counts;
     int64_t dropped; /* lines that standard error did not take since the last one it took */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .format = LOG_FORMAT_AUTO};
 
@@ -271,10 +272,12 @@ static void write_line(enum log_level level, const char *event, const struct log
     for (; fields->kind != LOG_FIELD_END; fields++)
         put_field(line, fields);
     end(line, held_back, state.dropped);
-    if (write_out(line, state.dropped ? 0 : PATIENCE_MS))
+    if (write_out(line, state.dropped ? 0 : PATIENCE_MS)) {
         state.dropped = 0;
-    else
+    } else {
         state.dropped++;
+        state.counts.dropped++;
+    }
 }
 
 /* --- The header's functions ------------------------------------------------------------------- */
@@ -295,8 +298,19 @@ void log_line(enum log_level level, const char *event, const struct log_field *f
     if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
         return;
     pthread_mutex_lock(&state.lock);
+    state.counts.lines[level]++;
     if (level == LOG_LEVEL_DEBUG || log_limit_pass(&state.limit, event, clock_now_ms(), &held_back))
         write_line(level, event, fields, held_back);
+    else
+        state.counts.held_back++;
     pthread_mutex_unlock(&state.lock);
     errno = saved_errno;
+}
+
+struct log_counts log_count(void)
+{
+    pthread_mutex_lock(&state.lock);
+    struct log_counts counts = state.counts;
+    pthread_mutex_unlock(&state.lock);
+    return counts;
 }

@@ -291,6 +291,28 @@ static void a_reader_that_went_away_is_no_end(void **state)
     log_info("nobody");
 }
 
+static void counts_lines_shown_or_not(void **state)
+{
+    struct log_counts before = log_count();
+
+    (void)state;
+    log_start(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_debug("counted");
+    for (int i = 0; i < 12; i++)
+        log_warn("counted");
+    fill_pipe();
+    log_error("counted_too");
+    struct log_counts after = log_count();
+    assert_int_equal(after.lines[LOG_LEVEL_DEBUG] - before.lines[LOG_LEVEL_DEBUG], 0);
+    assert_int_equal(after.lines[LOG_LEVEL_WARN] - before.lines[LOG_LEVEL_WARN], 12);
+    assert_int_equal(after.lines[LOG_LEVEL_ERROR] - before.lines[LOG_LEVEL_ERROR], 1);
+    assert_int_equal(after.held_back - before.held_back, 2);
+    assert_int_equal(after.dropped - before.dropped, 1);
+    written();
+    log_info("counted_last");
+    assert_matches(written(), " counted_last dropped=1\n$");
+}
+
 static void errno_is_kept(void **state)
 {
     (void)state;
@@ -351,6 +373,7 @@ int main(void)
         TEST(repeated_lines_are_held_back_but_not_debug),
         TEST(a_reader_that_stopped_costs_lines_not_the_loop),
         TEST(a_reader_that_went_away_is_no_end),
+        TEST(counts_lines_shown_or_not),
         TEST(errno_is_kept),
         TEST(lines_of_several_threads_do_not_mix),
     };
