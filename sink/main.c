@@ -42,18 +42,20 @@ static const struct command commands[] = {
     {"run", command_run, NULL, NULL, "Move records until SIGTERM, then drain and leave.",
      "Consumes SINK_TOPICS as a member of the consumer group KAFKA_GROUP_ID and copies the "
      "records\n"
-     "into PostgreSQL. Start it as often as you like: instances share the partitions.\n"
+     "into PostgreSQL. Start it as often as you like: the instances share the partitions.\n"
      "\n"
-     "SIGTERM or SIGINT: what is under way is finished within SINK_DRAIN_TIMEOUT_MS; a second "
-     "signal\n"
-     "ends at once. In neither case is a record lost or written twice.\n"},
+     "SIGTERM or SIGINT: what is under way is finished within SINK_DRAIN_TIMEOUT_MS, then it "
+     "leaves\n"
+     "the group; a second signal ends it at once. Neither loses a record.\n"},
     {"migrate", command_migrate, NULL, NULL, "Make or upgrade the sink's own schema, then end.",
-     "Makes the schema pgsluice in PostgreSQL or brings it up to date. For a deployment where run\n"
-     "has no right to do so (SINK_MIGRATE=check); running it again does no harm.\n"},
+     "Makes the schema pgsluice in PostgreSQL or brings it up to date. It is for deployments "
+     "where\n"
+     "run has no right to do so (SINK_MIGRATE=check). Running it again does no harm.\n"},
     {"config", command_config, "--markdown", command_config_markdown,
      "Check the settings and print them, secrets masked.",
-     "Checks all settings without connecting to anything. Prints each as it will be used, secrets\n"
-     "masked, or everything that is wrong with them and exits with 78.\n"
+     "Checks all settings without connecting to anything and prints each as it will be used, "
+     "secrets\n"
+     "masked. If something is wrong, it says everything that is and exits with 78.\n"
      "\n"
      "  --markdown  print the table of all settings that stands in README.md instead\n"},
 };
@@ -113,8 +115,8 @@ static int print_command_help(const struct command *command)
     buffer_printf(&text, "Usage: pgsluice %s", command->name);
     if (command->option)
         buffer_printf(&text, " [%s]", command->option);
-    buffer_printf(&text, "\n\n%s\n%s\nSettings are environment variables: see pgsluice --help.\n",
-                  command->summary, command->help);
+    buffer_printf(&text, "\n\n%s\nSettings are environment variables: see pgsluice --help.\n",
+                  command->help);
     int code = output_write(&text);
     buffer_finish(&text);
     return code;
