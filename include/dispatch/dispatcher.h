@@ -2,7 +2,9 @@
  * Ready batches meet idle connections: the centre of the sink.
  *
  * It owns the queues, the routes, the free batches and the flushes under way; the pool is its own too.
- * kafka/ brings it assignments and records, and carries out what it asks for through the hooks.
+ * Its work is told in four files: dispatch/intake.c (records become ready batches), dispatch/ownership.c
+ * (the life of a queue), dispatch/dispatcher.c (the turn), dispatch/outcome.c (what follows from a flush).
+ * kafka/ brings assignments and records, and carries out what is asked for through the hooks.
  * Thread: loop.
  */
 #ifndef DISPATCH_DISPATCHER_H
@@ -77,33 +79,10 @@ void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struc
 void dispatcher_close(struct dispatcher *dispatcher);
 void dispatcher_finish(struct dispatcher *dispatcher);
 
-/* The topic's route, made when it is new. Borrowed. */
-struct route *dispatcher_route(struct dispatcher *dispatcher, const char *topic);
+/* Writes the queue's state; the ready list follows. */
+void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue, enum queue_state to);
 
-/* A partition was assigned: a queue that claims its position, then asks the hooks to start it. */
-struct queue *dispatcher_assign(struct dispatcher *dispatcher, const char *topic, int32_t partition);
-
-/* The answer to hooks.place. */
-void dispatcher_place(struct dispatcher *dispatcher, struct queue *queue, int64_t offset);
-
-/* A partition was taken away or lost: what is not sent is dropped. The queue is no longer the caller's. */
-void dispatcher_revoke(struct dispatcher *dispatcher, struct queue *queue);
-
-/* Stops a partition until a later try, and says why; Kafka's errors come here as well. */
-void dispatcher_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err);
-
-/*
- * Copies a record in. A record of a partition that is not open, or below what it waits for, is dropped.
- * False: no memory is left after this one; hooks.room tells when there is.
- */
-bool dispatcher_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record);
-
-/* No more records will come: partial batches go at once. */
-void dispatcher_drain(struct dispatcher *dispatcher);
-
-/* Whether everything that was taken in is committed, or dropped. */
-bool dispatcher_is_drained(const struct dispatcher *dispatcher);
-
-size_t dispatcher_memory_bytes(const struct dispatcher *dispatcher);
+/* After anything that decides whether a flush may begin with the queue's first batch. */
+void dispatcher_update_ready(struct dispatcher *dispatcher, struct queue *queue);
 
 #endif

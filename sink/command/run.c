@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "command/boot.h"
-#include "dispatch/dispatcher.h"
+#include "dispatch/intake.h"
 #include "kafka/consumer.h"
 
 #include <assert.h>
@@ -76,7 +76,7 @@ static void close_all(struct run *run)
 
 static void step_drain(struct run *run)
 {
-    if (run->state == RUN_FLUSHING && dispatcher_is_drained(&run->dispatcher)) {
+    if (run->state == RUN_FLUSHING && intake_is_empty(&run->dispatcher)) {
         consumer_commit(&run->consumer);
         set_state(run, RUN_TELLING);
     }
@@ -112,7 +112,7 @@ static void on_signal(uv_signal_t *handle, int number)
     set_state(run, RUN_FLUSHING);
     run->drain_deadline_ms = clock_now_ms() + run->config->drain_timeout_ms;
     consumer_stop_reading(&run->consumer);
-    dispatcher_drain(&run->dispatcher);
+    intake_drain(&run->dispatcher);
     uv_timer_start(&run->drain_timer, on_drain_tick, 0, DRAIN_TICK_MS);
 }
 
@@ -141,7 +141,7 @@ static void on_report(uv_timer_t *timer)
              LOG_INT("dead_letters", (int64_t)totals->dead_letters_count),
              LOG_INT("flushes", (int64_t)totals->flushes_count),
              LOG_INT("partitions", (int64_t)run->consumer.assignment.partitions_count),
-             LOG_INT("memory_bytes", (int64_t)dispatcher_memory_bytes(&run->dispatcher)));
+             LOG_INT("memory_bytes", (int64_t)intake_memory_bytes(&run->dispatcher)));
     run->reported_rows = totals->rows_count;
 }
 
@@ -164,7 +164,7 @@ static void set_workers(const struct config *config)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     long workers = config->workers > 0 ? (long)config->workers : cores > 2 ? cores - 1 : 1;
-    char text[16];
+    char text[24];
 
     snprintf(text, sizeof(text), "%ld", workers);
     setenv("UV_THREADPOOL_SIZE", text, 1);

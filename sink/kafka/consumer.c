@@ -26,6 +26,7 @@
 #include "kafka/consumer.h"
 
 #include "base/clock.h"
+#include "dispatch/ownership.h"
 #include "kafka/client.h"
 
 #include <string.h>
@@ -237,7 +238,7 @@ static void on_found(void *opaque, const char *topic, int32_t partition, int64_t
     if (!slot->queue)
         return; /* revoked meanwhile */
     if (offset >= 0)
-        dispatcher_place(consumer->dispatcher, slot->queue, offset);
+        ownership_place(consumer->dispatcher, slot->queue, offset);
     else
         log_warn("no start yet", LOG_STR("topic", topic), LOG_INT("partition", partition), LOG_ERR(err));
     if (offset < 0)
@@ -277,7 +278,7 @@ static void add_partition(struct consumer *consumer, const rd_kafka_topic_partit
     if (slot->queue)
         return;
     *slot = (struct assignment_slot){0};
-    slot->queue = dispatcher_assign(consumer->dispatcher, partition->topic, partition->partition);
+    slot->queue = ownership_assign(consumer->dispatcher, partition->topic, partition->partition);
     consumer->assignment.partitions_count++;
 }
 
@@ -310,7 +311,7 @@ static bool remove_partition(struct consumer *consumer, const char *topic, int32
         consumer->assignment.partitions_count--;
         struct queue *queue = slot->queue;
         *slot = (struct assignment_slot){0};
-        dispatcher_revoke(consumer->dispatcher, queue);
+        ownership_revoke(consumer->dispatcher, queue);
     }
     return fetched;
 }

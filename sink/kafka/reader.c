@@ -7,6 +7,8 @@
  */
 #include "kafka/reader.h"
 
+#include "dispatch/intake.h"
+#include "dispatch/ownership.h"
 #include "kafka/headers.h"
 
 /* The loop has other things to do as well: signals, heartbeats' events, PostgreSQL. */
@@ -20,7 +22,7 @@ static void halt(struct reader *reader, struct queue *queue, const rd_kafka_mess
             (long long)message->offset, rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
         err_context(&err, "position %lld is no longer in Kafka", (long long)queue->position);
-    dispatcher_halt(reader->dispatcher, queue, &err);
+    ownership_halt(reader->dispatcher, queue, &err);
 }
 
 static void take(struct reader *reader, struct queue *queue, const rd_kafka_message_t *message)
@@ -36,7 +38,7 @@ static void take(struct reader *reader, struct queue *queue, const rd_kafka_mess
     buffer_reset(&reader->headers);
     if (headers_append(&reader->headers, message))
         record.headers = (struct slice){reader->headers.data, reader->headers.len};
-    if (UNLIKELY(!dispatcher_append(reader->dispatcher, queue, &record)))
+    if (UNLIKELY(!intake_append(reader->dispatcher, queue, &record)))
         reader->full = true;
 }
 

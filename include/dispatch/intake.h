@@ -1,0 +1,38 @@
+/*
+ * Records in, ready batches out, within SINK_MEMORY_LIMIT. Thread: loop.
+ */
+#ifndef DISPATCH_INTAKE_H
+#define DISPATCH_INTAKE_H
+
+#include "dispatch/dispatcher.h"
+
+/*
+ * Copies a record in. A record of a partition that is not open, or below what it waits for, is dropped.
+ * False: no memory is left after this one; hooks.room tells when there is.
+ */
+bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record);
+
+/* No more records will come: partial batches go at once. */
+void intake_drain(struct dispatcher *dispatcher);
+
+/* Whether everything that was taken in is committed, or dropped. */
+bool intake_is_empty(const struct dispatcher *dispatcher);
+
+/* A batch that is full, whose record was refused, or whose table has changed: BATCH_ENCODING. */
+void intake_encode(struct dispatcher *dispatcher, struct batch *batch);
+
+/* Every ready batch of the queue that was encoded for a former description of its table. */
+void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue);
+
+/* Takes a batch out of its queue: it is committed, or nobody wants it any more. */
+void intake_drop(struct dispatcher *dispatcher, struct queue *queue, struct batch *batch);
+
+/* All but what a flush has sent: its outcome decides about those. Returns how many records that were. */
+size_t intake_drop_unsent(struct dispatcher *dispatcher, struct queue *queue);
+
+/* After something was dropped: reading may go on. */
+void intake_announce_room(struct dispatcher *dispatcher);
+
+size_t intake_memory_bytes(const struct dispatcher *dispatcher);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * Records in, ready batches out.
+ *
+ *   intake_append --> FILLING --size, bytes, timeout--> ENCODING (worker, or inline when small) --> READY
+ *
+ * Everything that holds a record's bytes is counted here, and reading stops when the budget is used up.
+ */
+#include "dispatch/intake.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+enum { INLINE_ENCODE_BYTES = 16 * 1024 }; /* below it, handing over costs more than encoding */
+
+/* Memory. */
+
+/* What will be encoded needs about as much again. */
+static size_t expected_bytes(const struct dispatcher *dispatcher)
+{
+    size_t records = dispatcher->store.used_bytes;
+    size_t encoded = dispatcher->overhead_bytes;
+
+    return records + (encoded > records ? encoded : records);
+}
+
+size_t intake_memory_bytes(const struct dispatcher *dispatcher)
+{
+    return dispatcher->store.used_bytes + dispatcher->overhead_bytes;
+}
+
+static bool has_room(const struct dispatcher *dispatcher)
+{
+    return expected_bytes(dispatcher) < dispatcher->limit_bytes;
+}
+
+/* Only when a good part is free again: reading in crumbs would be slow. */
+void intake_announce_room(struct dispatcher *dispatcher)
+{
+    if (!dispatcher->full ||
+        expected_bytes(dispatcher) > dispatcher->limit_bytes - dispatcher->limit_bytes / 8)
+        return;
+    dispatcher->full = false;
+    dispatcher->hooks.room(dispatcher->hooks.opaque);
+}
+
+static void recount(struct dispatcher *dispatcher, struct batch *batch, size_t before)
+{
+    dispatcher->overhead_bytes += batch_overhead_bytes(batch) - before;
+}
+
+/* Batches: from the free list and back. */
+
+static struct batch *take_batch(struct dispatcher *dispatcher)
+{
+    struct batch *batch = TAILQ_FIRST(&dispatcher->free_batches);
+
+    if (batch) {
+        TAILQ_REMOVE(&dispatcher->free_batches, batch, entry);
+        dispatcher->free_batches_bytes -= batch_overhead_bytes(batch);
+    } else {
+        batch = batch_create(&dispatcher->store);
+    }
+    dispatcher->batches_count++;
+    dispatcher->overhead_bytes += batch_overhead_bytes(batch);
+    return batch;
+}
+
+/* Kept memory is memory too: no more than a quarter of the budget. */
+static void give_back_batch(struct dispatcher *dispatcher, struct batch *batch)
+{
+    dispatcher->overhead_bytes -= batch_overhead_bytes(batch);
+    dispatcher->batches_count--;
+    batch_reset(batch);
+    if (dispatcher->free_batches_bytes + batch_overhead_bytes(batch) < dispatcher->limit_bytes / 4) {
+        TAILQ_INSERT_HEAD(&dispatcher->free_batches, batch, entry);
+        dispatcher->free_batches_bytes += batch_overhead_bytes(batch);
+    } else {
+        batch_destroy(batch);
+    }
+    arena_store_trim(&dispatcher->store, dispatcher->limit_bytes / 2);
+}
+
+/* Encoding. */
+
+static void on_encoded(uv_work_t *work, int status);
+
+static void encode_job(uv_work_t *work)
+{
+    struct batch *batch = work->data;
+
+    encode_batch(batch, batch->settings);
+}
+
+void intake_encode(struct dispatcher *dispatcher, struct batch *batch)
+{
+    batch_set_state(batch, BATCH_ENCODING);
+    batch->mapping = batch->queue->route->mapping;
+    batch->settings = &dispatcher->encode_settings;
+    batch->owner = dispatcher;
+    batch->work.data = batch;
+    batch->encode_overhead = batch_overhead_bytes(batch);
+    if (batch->bytes >= INLINE_ENCODE_BYTES) {
+        uv_queue_work(dispatcher->loop, &batch->work, encode_job, on_encoded);
+        return;
+    }
+    encode_job(&batch->work);
+    on_encoded(&batch->work, 0);
+}
+
+static void on_encoded(uv_work_t *work, int status)
+{
+    struct batch *batch = work->data;
+    struct dispatcher *dispatcher = batch->owner;
+
+    (void)status; /* the work is never cancelled */
+    recount(dispatcher, batch, batch->encode_overhead);
+    if (!batch->queue) {
+        give_back_batch(dispatcher, batch);
+        return;
+    }
+    batch_set_state(batch, BATCH_READY);
+    if (batch->mapping != batch->queue->route->mapping)
+        intake_encode(dispatcher, batch); /* the table has changed meanwhile */
+    else
+        dispatcher_update_ready(dispatcher, batch->queue);
+}
+
+/* Filling. */
+
+static void arm_batch_timer(struct dispatcher *dispatcher);
+
+static void close_batch(struct dispatcher *dispatcher, struct batch *batch)
+{
+    TAILQ_REMOVE(&dispatcher->filling, batch, filling_entry);
+    batch->queue->filling = NULL;
+    intake_encode(dispatcher, batch);
+}
+
+static void on_batch_timeout(uv_timer_t *timer)
+{
+    struct dispatcher *dispatcher = timer->data;
+    int64_t due_ms = clock_now_ms() - dispatcher->config->batch_timeout_ms;
+    struct batch *batch;
+
+    while ((batch = TAILQ_FIRST(&dispatcher->filling)) && batch->opened_ms <= due_ms)
+        close_batch(dispatcher, batch);
+    arm_batch_timer(dispatcher);
+}
+
+static void arm_batch_timer(struct dispatcher *dispatcher)
+{
+    const struct batch *oldest = TAILQ_FIRST(&dispatcher->filling);
+
+    if (!oldest)
+        return;
+    int64_t wait_ms = oldest->opened_ms + dispatcher->config->batch_timeout_ms - clock_now_ms();
+    uv_timer_start(&dispatcher->batch_timer, on_batch_timeout, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+}
+
+static struct batch *open_batch(struct dispatcher *dispatcher, struct queue *queue)
+{
+    struct batch *batch = take_batch(dispatcher);
+
+    batch_set_state(batch, BATCH_FILLING);
+    batch->queue = queue;
+    batch->topic = queue->route->topic;
+    batch->partition = queue->partition;
+    batch->opened_ms = clock_now_ms();
+    TAILQ_INSERT_TAIL(&queue->batches, batch, entry);
+    TAILQ_INSERT_TAIL(&dispatcher->filling, batch, filling_entry);
+    queue->filling = batch;
+    if (!uv_is_active((uv_handle_t *)&dispatcher->batch_timer))
+        arm_batch_timer(dispatcher);
+    return batch;
+}
+
+bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record)
+{
+    if (UNLIKELY(queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED || !queue->fetching ||
+                 record->offset < queue->read_next))
+        return true;
+    struct batch *batch = queue->filling;
+    if (UNLIKELY(!batch))
+        batch = open_batch(dispatcher, queue);
+    uint32_t cap = batch->cap;
+    batch_append(batch, record);
+    if (UNLIKELY(batch->cap != cap))
+        dispatcher->overhead_bytes += (batch->cap - cap) * sizeof(struct record);
+    queue->read_next = record->offset + 1;
+    if (UNLIKELY(batch->count >= dispatcher->config->batch_size ||
+                 (int64_t)batch->bytes >= dispatcher->config->batch_bytes))
+        close_batch(dispatcher, batch);
+    if (LIKELY(has_room(dispatcher)))
+        return true;
+    dispatcher->full = true;
+    return false;
+}
+
+/* Dropping. */
+
+void intake_drop(struct dispatcher *dispatcher, struct queue *queue, struct batch *batch)
+{
+    TAILQ_REMOVE(&queue->batches, batch, entry);
+    if (batch->state == BATCH_FILLING) {
+        TAILQ_REMOVE(&dispatcher->filling, batch, filling_entry);
+        queue->filling = NULL;
+    }
+    if (batch->state == BATCH_ENCODING)
+        batch->queue = NULL; /* the worker has it: on_encoded gives it back */
+    else
+        give_back_batch(dispatcher, batch);
+}
+
+/* All but what a flush has sent: its outcome decides about those. Returns how many records that were. */
+size_t intake_drop_unsent(struct dispatcher *dispatcher, struct queue *queue)
+{
+    struct batch *batch = TAILQ_FIRST(&queue->batches);
+    size_t records = 0;
+
+    while (batch) {
+        struct batch *next = TAILQ_NEXT(batch, entry);
+        if (batch->state != BATCH_FLUSHING) {
+            records += batch->count;
+            intake_drop(dispatcher, queue, batch);
+        }
+        batch = next;
+    }
+    dispatcher_update_ready(dispatcher, queue);
+    intake_announce_room(dispatcher);
+    return records;
+}
+
+/* A table that has changed: what waits is encoded anew, so that it fits. */
+void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue)
+{
+    struct batch *batch;
+
+    TAILQ_FOREACH(batch, &queue->batches, entry)
+        if (batch->state == BATCH_READY && batch->mapping != queue->route->mapping)
+            intake_encode(dispatcher, batch);
+}
+
+void intake_drain(struct dispatcher *dispatcher)
+{
+    dispatcher->draining = true;
+    while (!TAILQ_EMPTY(&dispatcher->filling))
+        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling));
+}
+
+bool intake_is_empty(const struct dispatcher *dispatcher)
+{
+    return dispatcher->batches_count == 0;
+}
+

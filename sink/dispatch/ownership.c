@@ -1,0 +1,254 @@
+/*
+ * The life of a queue: routed, claimed, placed, open; halted and tried again; revoked.
+ *
+ * The states and their order are drawn at the top of dispatch/queue.c; here is what each step does to the
+ * outside: what Kafka's side is asked for, what is dropped, what is said.
+ */
+#include "dispatch/ownership.h"
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "dispatch/claim.h"
+#include "dispatch/intake.h"
+#include "dispatch/retry.h"
+#include "ops/log.h"
+
+#include <stdlib.h>
+
+static void stop_fetching(struct dispatcher *dispatcher, struct queue *queue)
+{
+    if (!queue->fetching)
+        return;
+    queue->fetching = false;
+    dispatcher->hooks.stop(dispatcher->hooks.opaque, queue);
+}
+
+static void start_fetching(struct dispatcher *dispatcher, struct queue *queue)
+{
+    queue->fetching = true;
+    dispatcher->hooks.start(dispatcher->hooks.opaque, queue);
+}
+
+void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err)
+{
+    int64_t retry_ms = retry_halted_ms(queue->attempts, backoff_random());
+
+    if (queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED)
+        return;
+    queue->halted = *err;
+    queue->attempts++;
+    queue->retry_at_ms = clock_now_ms() + retry_ms;
+    log_error("partition halted", LOG_STR("topic", queue->route->topic),
+              LOG_INT("partition", queue->partition), LOG_INT("position", queue->position),
+              LOG_STR("class", err_class_name(err->class)), LOG_ERR(err), LOG_INT("retry_ms", retry_ms));
+    dispatcher_set_queue_state(dispatcher, queue, QUEUE_HALTED);
+    stop_fetching(dispatcher, queue);
+    intake_drop_unsent(dispatcher, queue);
+}
+
+/* The life of a queue: routed, claimed, placed, open. */
+
+static void open_queue(struct dispatcher *dispatcher, struct queue *queue)
+{
+    dispatcher_set_queue_state(dispatcher, queue, QUEUE_OPEN);
+    if (!queue->fetching)
+        start_fetching(dispatcher, queue);
+}
+
+static void ask_for_place(struct dispatcher *dispatcher, struct queue *queue)
+{
+    dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNPLACED);
+    dispatcher->hooks.place(dispatcher->hooks.opaque, queue);
+}
+
+void ownership_place(struct dispatcher *dispatcher, struct queue *queue, int64_t offset)
+{
+    if (queue->state != QUEUE_UNPLACED)
+        return;
+    queue->initial = offset;
+    if (dispatcher->flush_settings.exactly_once) {
+        dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+        return;
+    }
+    queue->position = offset;
+    queue->read_next = offset;
+    open_queue(dispatcher, queue);
+}
+
+/* Its table is known. One that was open before goes on under its claim; else the claim comes next. */
+static void on_queue_routed(struct dispatcher *dispatcher, struct queue *queue)
+{
+    const struct route *route = queue->route;
+
+    if (route->state == ROUTE_BROKEN) {
+        ownership_halt(dispatcher, queue, &route->err);
+    } else if (queue->attempts > 0 && !TAILQ_EMPTY(&queue->batches) && !route->changed) {
+        ownership_halt(dispatcher, queue, &queue->halted); /* reading it anew mended nothing */
+    } else if (queue->fetching) {
+        dispatcher_set_queue_state(dispatcher, queue, QUEUE_OPEN);
+        intake_encode_anew(dispatcher, queue);
+    } else if (dispatcher->flush_settings.exactly_once) {
+        dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+    } else {
+        ask_for_place(dispatcher, queue);
+    }
+}
+
+static void on_route_loaded(struct route *route, void *opaque)
+{
+    struct dispatcher *dispatcher = opaque;
+    struct queue *queue = TAILQ_FIRST(&dispatcher->queues[QUEUE_UNROUTED]);
+
+    if (route->state == ROUTE_UNKNOWN)
+        return; /* the connection was lost: the next turn tries again */
+    while (queue) {
+        struct queue *next = TAILQ_NEXT(queue, entry);
+        if (queue->route == route)
+            on_queue_routed(dispatcher, queue);
+        queue = next;
+    }
+}
+
+void ownership_load(struct dispatcher *dispatcher, struct route *route, struct conn *conn)
+{
+    route_load(route, conn, on_route_loaded, dispatcher);
+}
+
+struct route *ownership_route(struct dispatcher *dispatcher, const char *topic)
+{
+    struct route *route;
+
+    TAILQ_FOREACH(route, &dispatcher->routes, entry)
+        if (strcmp(route->topic, topic) == 0)
+            return route;
+    route = route_create(dispatcher->config, topic);
+    TAILQ_INSERT_TAIL(&dispatcher->routes, route, entry);
+    return route;
+}
+
+struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic, int32_t partition)
+{
+    struct queue *queue = queue_create(ownership_route(dispatcher, topic), partition);
+
+    TAILQ_INSERT_TAIL(&dispatcher->queues[QUEUE_UNROUTED], queue, entry);
+    if (queue->route->state == ROUTE_BROKEN)
+        route_forget(queue->route);
+    if (queue->route->state == ROUTE_KNOWN)
+        on_queue_routed(dispatcher, queue);
+    return queue;
+}
+
+/* After a REVOKED queue's last thing came back. */
+void ownership_bury(struct dispatcher *dispatcher, struct queue *queue)
+{
+    if (queue->state != QUEUE_REVOKED || !queue_is_quiet(queue))
+        return;
+    TAILQ_REMOVE(&dispatcher->queues[QUEUE_REVOKED], queue, entry);
+    queue_destroy(queue);
+}
+
+void ownership_revoke(struct dispatcher *dispatcher, struct queue *queue)
+{
+    dispatcher_set_queue_state(dispatcher, queue, QUEUE_REVOKED);
+    queue->fetching = false; /* the caller unassigns it */
+    dispatcher->totals.dropped_on_revoke_count += intake_drop_unsent(dispatcher, queue);
+    ownership_bury(dispatcher, queue);
+}
+
+/* Claims. */
+
+struct running_claim {
+    struct claim claim;
+    struct dispatcher *dispatcher;
+    struct queue *queue;
+};
+
+static void commit_batches(struct dispatcher *dispatcher, struct queue *queue, size_t count)
+{
+    while (count-- > 0)
+        intake_drop(dispatcher, queue, TAILQ_FIRST(&queue->batches));
+}
+
+static void log_outcome(const struct queue *queue, enum queue_outcome outcome, int64_t held)
+{
+    static const char *const events[] = {
+        [QUEUE_GOES_ON] = "claimed again",
+        [QUEUE_STARTS] = "claimed",
+        [QUEUE_OVERTAKEN] = "overtaken by another owner",
+        [QUEUE_REWOUND] = "database went back in time",
+    };
+    bool odd = outcome == QUEUE_OVERTAKEN || outcome == QUEUE_REWOUND;
+
+    log_line(odd ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, events[outcome],
+             LOG_FIELDS(LOG_STR("topic", queue->route->topic), LOG_INT("partition", queue->partition),
+                        LOG_INT("position", queue->position), LOG_INT("held", held),
+                        LOG_INT("epoch", queue->epoch)));
+}
+
+static void on_position(struct dispatcher *dispatcher, struct queue *queue,
+                        const struct offsets_position *position)
+{
+    int64_t held = queue->position;
+    size_t committed;
+    enum queue_outcome outcome =
+        queue_reconcile(queue, position->next_offset, position->epoch, &committed);
+
+    log_outcome(queue, outcome, held);
+    dispatcher->totals.rewinds_count += outcome == QUEUE_REWOUND;
+    if (outcome == QUEUE_GOES_ON) {
+        commit_batches(dispatcher, queue, committed);
+    } else {
+        stop_fetching(dispatcher, queue);
+        intake_drop_unsent(dispatcher, queue);
+    }
+    open_queue(dispatcher, queue);
+    intake_announce_room(dispatcher);
+}
+
+static void on_claimed(struct claim *claim, enum claim_result result, const struct err *err)
+{
+    struct running_claim *running = claim->opaque;
+    struct dispatcher *dispatcher = running->dispatcher;
+    struct queue *queue = running->queue;
+
+    queue->claiming = false;
+    if (queue->state == QUEUE_REVOKED) {
+        ownership_bury(dispatcher, queue);
+    } else if (result == CLAIM_TAKEN) {
+        on_position(dispatcher, queue, &claim->position);
+    } else if (result == CLAIM_NO_ROW) {
+        stop_fetching(dispatcher, queue);
+        intake_drop_unsent(dispatcher, queue);
+        queue->position = -1;
+        ask_for_place(dispatcher, queue);
+    } else if (err->class == ERR_CONFIG || err->class == ERR_DATA) {
+        ownership_halt(dispatcher, queue, err);
+    } else {
+        log_warn("claim failed", LOG_STR("topic", queue->route->topic),
+                 LOG_INT("partition", queue->partition), LOG_ERR(err));
+        dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+    }
+    free(running);
+}
+
+void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct conn *conn)
+{
+    struct running_claim *running = memory_new(sizeof(*running));
+
+    running->dispatcher = dispatcher;
+    running->queue = queue;
+    running->claim = (struct claim){
+        .what = {.sink = dispatcher->config->name,
+                 .topic = queue->route->topic,
+                 .partition = queue->partition,
+                 .owner = dispatcher->config->instance_id,
+                 .initial = queue->initial},
+        .application_name = dispatcher->application_name,
+        .opaque = running,
+    };
+    queue->claiming = true;
+    dispatcher_set_queue_state(dispatcher, queue, QUEUE_CLAIMING);
+    claim_start(&running->claim, conn, on_claimed);
+}
+
