@@ -222,8 +222,9 @@ static void begin(struct line *line, enum log_level level, const char *event)
     put_time(line);
     put_text(line, line->json ? "\",\"level\":\"" : " ");
     put_text(line, level_name(level, line->json));
-    put_text(line, line->json ? "\",\"event\":" : " ");
-    put_string(line, event);
+    put_text(line, line->json ? "\",\"event\":\"" : " ");
+    put_escaped(line, event);
+    put_text(line, line->json ? "\"" : "");
 }
 
 static void end(struct line *line, int64_t held_back, int64_t dropped)

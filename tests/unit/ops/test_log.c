@@ -131,8 +131,9 @@ static void text_quotes_what_is_not_one_word(void **state)
 {
     (void)state;
     log_start(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
-    log_info("quoting", LOG_STR("a", "two words"), LOG_STR("b", "x=1"), LOG_STR("c", "say \"hi\""),
-             LOG_STR("d", "back\\slash"), LOG_STR("e", "plain-word.1:2/3"));
+    log_info("two words", LOG_STR("a", "two words"), LOG_STR("b", "x=1"),
+             LOG_STR("c", "say \"hi\""), LOG_STR("d", "back\\slash"),
+             LOG_STR("e", "plain-word.1:2/3"));
     assert_matches(written(),
                    " a=\"two words\" b=\"x=1\" c=\"say .\"hi.\"\" d=\"back[\\][\\]slash\" "
                    "e=plain-word.1:2/3\n$");
