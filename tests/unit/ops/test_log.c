@@ -134,9 +134,10 @@ static void text_quotes_what_is_not_one_word(void **state)
     log_info("two words", LOG_STR("a", "two words"), LOG_STR("b", "x=1"),
              LOG_STR("c", "say \"hi\""), LOG_STR("d", "back\\slash"),
              LOG_STR("e", "plain-word.1:2/3"));
-    assert_matches(written(),
-                   " a=\"two words\" b=\"x=1\" c=\"say .\"hi.\"\" d=\"back[\\][\\]slash\" "
-                   "e=plain-word.1:2/3\n$");
+    assert_matches(
+        written(),
+        " two words a=\"two words\" b=\"x=1\" c=\"say .\"hi.\"\" d=\"back[\\][\\]slash\" "
+        "e=plain-word.1:2/3\n$");
 }
 
 static void json_line_has_typed_fields(void **state)
