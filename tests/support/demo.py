@@ -62,7 +62,7 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.2f}"
+        return f"{value:,.2f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03d}"
     text = " ".join(str(value).split())
@@ -70,11 +70,11 @@ def cell(value: Any) -> str:
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Numbers to the right, the rest to the left."""
+    """Print rows below their names: numbers to the right, the rest to the left."""
     values = [list(row) for row in rows]
     texts = [[cell(value) for value in row] for row in values]
     widths = [max(map(len, column)) for column in zip(names, *texts)]
-    numeric = [isinstance(value, (int, float)) for value in (values[0] if values else names)]
+    numeric = [type(value) in (int, float) for value in (values[0] if values else names)]
 
     def line(cells: Sequence[str]) -> str:
         parts = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(cells, widths, numeric)]
@@ -89,15 +89,17 @@ class Progress:
     """One line that is written over, on a terminal only."""
 
     def __init__(self) -> None:
-        self._shown = sys.stdout.isatty()
+        self._terminal = sys.stdout.isatty()
+        self._text = ""
 
     def show(self, text: str) -> None:
-        if self._shown:
+        if self._terminal and text != self._text:
+            self._text = text
             print(f"\r  {text:<76}", end="", flush=True)
 
     def clear(self) -> None:
-        self.show("")
-        if self._shown:
+        if self._text:
+            self.show("")
             print("\r", end="", flush=True)
 
 
@@ -145,7 +147,7 @@ def wait_until_written(sink: Sink, ends: dict[int, int]) -> float:
 
         def caught_up() -> bool:
             written = written_so_far(connection)
-            progress.show(f"{written:,} of {total:,}, {time.monotonic() - began:.1f} s")
+            progress.show(f"{written:,} of {total:,} written, {time.monotonic() - began:.1f} s")
             return written >= total
 
         try:
@@ -207,6 +209,7 @@ def check(kafka: Kafka | MockKafka, postgres: Postgres) -> None:
 
 
 def stop_sink(sink: Sink) -> None:
+    heading("Stop")
     began = time.monotonic()
     code = sink.terminate()
     say(f"  pgsluice ended {time.monotonic() - began:.2f} s after SIGTERM with exit code {code}\n")

@@ -34,6 +34,7 @@ JARS_DIR = Path(__file__).parent / "kafka_jars"
 POM = JARS_DIR / "pom.xml"
 LOG4J = JARS_DIR / "log4j2.xml"
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
+FETCH_TIMEOUT_S = 600
 
 TOOLS = {
     "configs": "kafka.admin.ConfigCommand",
@@ -99,7 +100,10 @@ def _fetch(home: Path) -> None:
     try:
         argv = ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", str(POM), COPY_GOAL]
         argv.append(f"-DoutputDirectory={staging / 'lib'}")
-        result = subprocess.run(argv, capture_output=True, text=True, timeout=900)
+        try:
+            result = subprocess.run(argv, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise Unavailable(f"Kafka's jars were not fetched within {FETCH_TIMEOUT_S} s") from None
         if result.returncode != 0:
             raise Unavailable(f"Kafka's jars could not be fetched: {_first_error(result.stdout)}")
         shutil.copy(POM, staging / "pom.xml")
@@ -280,6 +284,16 @@ class Kafka(Cluster):
             return len(leaders) == partitions and all(leader >= 0 for leader in leaders)
 
         wait_until(ready, deadline_s, f"leaders of {topic}")
+
+    def wait_for_replicas(self, topic: str, deadline_s: float = 60.0) -> None:
+        """Wait until every replica of the topic is in sync: another broker may fail then."""
+
+        def in_sync() -> bool:
+            found = self._topics().get(topic)
+            partitions = found.partitions.values() if found else []
+            return bool(partitions) and all(len(p.isrs) == len(p.replicas) for p in partitions)
+
+        wait_until(in_sync, deadline_s, f"replicas of {topic} in sync")
 
     def tool(self, name: str, *arguments: object, input_text: str | None = None) -> str:
         """Run one of Kafka's tools (see TOOLS, or a class name) and return what it prints."""

@@ -315,12 +315,14 @@ static struct order order_make(const struct options *options, uint64_t id)
     };
 }
 
-/* A stretch of the prose, which begins again where it ends. */
+/* Words of the prose from a place in it on; the prose begins again where it ends. */
 static void order_put_note(const struct order *order, struct text *text)
 {
     uint64_t start = order->note_start;
     uint64_t left = order->note_bytes;
 
+    while (prose[start++] != ' ') /* a word begins behind it; the prose ends with one */
+        ;
     if (order->escaped)
         TEXT_PUT_LITERAL(text, escaped);
     while (left) {
