@@ -15,4 +15,7 @@ size_t utf8_length(struct slice text);
 /* Bytes of the well-formed character that starts at `at`: 1 to 4, or 0 when there is none. */
 size_t utf8_sequence(const char *at, const char *end);
 
+/* Over characters that are not ASCII, to the first byte that is, or is malformed, or to the end. */
+const char *utf8_skip_multibyte(const char *at, const char *end);
+
 #endif

@@ -47,12 +47,11 @@ static size_t sequence_of_four(const char *at)
     return within(at[1], low, high) && continues(at[2]) && continues(at[3]) ? 4 : 0;
 }
 
-size_t utf8_sequence(const char *at, const char *end)
+/* Bytes of the well-formed character at `at` that is not ASCII, or 0. */
+static inline size_t multibyte(const char *at, const char *end)
 {
     size_t left = (size_t)(end - at);
 
-    if (left >= 1 && within(at[0], 0x00, 0x7F))
-        return 1;
     if (left >= 2 && within(at[0], 0xC2, 0xDF))
         return continues(at[1]) ? 2 : 0;
     if (left >= 3 && within(at[0], 0xE0, 0xEF))
@@ -60,6 +59,20 @@ size_t utf8_sequence(const char *at, const char *end)
     if (left >= 4 && within(at[0], 0xF0, 0xF4))
         return sequence_of_four(at);
     return 0;
+}
+
+size_t utf8_sequence(const char *at, const char *end)
+{
+    return at < end && within(*at, 0x00, 0x7F) ? 1 : multibyte(at, end);
+}
+
+const char *utf8_skip_multibyte(const char *at, const char *end)
+{
+    size_t len;
+
+    while ((len = multibyte(at, end)) > 0)
+        at += len;
+    return at;
 }
 
 static const char *skip_ascii(const char *at, const char *end)
@@ -79,10 +92,10 @@ bool utf8_valid(struct slice text)
     const char *at = text.data;
     const char *end = text.data + text.len;
     while ((at = skip_ascii(at, end)) < end) {
-        size_t len = utf8_sequence(at, end);
-        if (len == 0)
+        const char *behind = utf8_skip_multibyte(at, end);
+        if (behind == at)
             return false;
-        at += len;
+        at = behind;
     }
     return true;
 }

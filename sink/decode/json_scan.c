@@ -64,18 +64,6 @@ const char *json_scan_literal(const struct json_text *text, const char *at, stru
     return at + literal.len;
 }
 
-/* Characters outside ASCII mostly come in words: one or more of them. */
-static const char *scan_characters(const struct json_text *text, const char *at)
-{
-    do {
-        size_t len = utf8_sequence(at, text->end);
-        if (len == 0)
-            return json_scan_fail(text, at, "invalid UTF-8");
-        at += len;
-    } while ((unsigned char)json_scan_peek(text, at) >= 0x80);
-    return at;
-}
-
 const char *json_scan_special(const struct json_text *text, const char *at)
 {
     if (at == text->end)
@@ -84,5 +72,6 @@ const char *json_scan_special(const struct json_text *text, const char *at)
         return json_escape_scan(text, at);
     if ((unsigned char)*at < 0x20)
         return json_scan_fail(text, at, "a control character in a string");
-    return scan_characters(text, at);
+    const char *behind = utf8_skip_multibyte(at, text->end);
+    return behind > at ? behind : json_scan_fail(text, at, "invalid UTF-8");
 }

@@ -165,6 +165,20 @@ static void measures_one_sequence(void **state)
     assert_int_equal(utf8_sequence(end, end), 0);
 }
 
+static void skips_what_is_not_ascii(void **state)
+{
+    const char *text = "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z\xC3\xA4\xC3";
+    const char *end = text + strlen(text);
+
+    (void)state;
+    assert_ptr_equal(utf8_skip_multibyte(text, end), text + 9);
+    assert_ptr_equal(utf8_skip_multibyte(text, text + 8), text + 5);
+    assert_ptr_equal(utf8_skip_multibyte(text + 9, end), text + 9);
+    assert_ptr_equal(utf8_skip_multibyte(text + 10, end), text + 12);
+    assert_ptr_equal(utf8_skip_multibyte(text + 1, end), text + 1);
+    assert_ptr_equal(utf8_skip_multibyte(end, end), end);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +191,7 @@ int main(void)
         cmocka_unit_test(accepts_nul_as_a_character),
         cmocka_unit_test(counts_characters_not_bytes),
         cmocka_unit_test(measures_one_sequence),
+        cmocka_unit_test(skips_what_is_not_ascii),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
