@@ -10,6 +10,7 @@
 #include "pg/array_text.h"
 #include "pg/copy_text.h"
 #include "pg/datetime.h"
+#include "pg/literal.h"
 #include "pg/number.h"
 #include "pg/type_binary.h"
 #include "pg/type_form.h"
@@ -163,9 +164,12 @@ static bool encode_other(struct buffer *out, const struct column *column, const 
 {
     size_t start = out->len;
 
-    if (value->kind != VALUE_JSON || value->text.data[0] != '[' || !is_array(column))
+    if (value->kind != VALUE_JSON || !is_array(column))
         return encode_text(out, column, value, err);
-    return array_text_append(out, value->text, elements_of(column), err) && finish(out, start);
+    struct slice array = literal_trim(value->text);
+    if (array.len == 0 || array.data[0] != '[')
+        return encode_text(out, column, value, err);
+    return array_text_append(out, array, elements_of(column), err) && finish(out, start);
 }
 
 /* --- The table ------------------------------------------------------------------------------- */
