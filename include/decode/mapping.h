@@ -50,6 +50,7 @@ struct mapping {
     size_t fields_count; /* the first of the columns: those of MAPPING_FIELD */
     struct json_fields *fields; /* NULL: raw */
     bool stop_at_unknown;       /* SINK_UNKNOWN_FIELDS=stop */
+    bool wants_headers;         /* one of the columns is filled from them */
 };
 
 /* The table that a topic goes to: SINK_TABLE with the topic filled in. free() ends it. */

@@ -51,6 +51,7 @@ struct batch {
     int32_t partition;
     struct mapping *mapping; /* borrowed: the version it is encoded with; set when it is closed */
     int64_t opened_ms;
+    bool has_headers; /* its records' headers were read, or they have none */
     int64_t to; /* the position after this batch: last offset + 1 */
 
     struct record *records;

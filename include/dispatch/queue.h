@@ -43,6 +43,7 @@ struct queue {
 
     bool claiming;       /* a claim is under way, also when it is revoked meanwhile */
     bool fetching;       /* Kafka's records of this partition come to us */
+    bool wants_headers;  /* its records' headers are read: see intake.c */
     bool alone;          /* its batches are flushed one at a time, to find a bad record */
     unsigned attempts;   /* failed flushes in a row */
     int64_t retry_at_ms; /* nothing is sent before */

@@ -138,6 +138,24 @@ static bool add_columns(struct mapping *mapping, const struct config *config, bo
     return true;
 }
 
+/* Why no column was chosen. */
+static bool refuse_table(const struct mapping *mapping, const struct config *config, struct err *err)
+{
+    for (size_t i = 0; i < mapping->table.columns_count; i++) {
+        const struct column *column = &mapping->table.columns[i];
+        enum mapping_source source;
+
+        if (!column->generated && !column->insertable && find_source(config, column->name, &source))
+            return err_set(err, ERR_CONFIG,
+                           "table %s: this role may not INSERT into any of its columns: GRANT INSERT",
+                           mapping->table.quoted);
+    }
+    return err_set(err, ERR_CONFIG, "table %s has no column that can be filled: %s", mapping->table.quoted,
+                   config->value_format == CONFIG_VALUE_RAW
+                       ? "name one of them topic, partition, offset, timestamp, key, value or headers"
+                       : "name its columns after the fields of the JSON records");
+}
+
 static bool choose_columns(struct mapping *mapping, const struct config *config, struct err *err)
 {
     mapping->columns = memory_new_array(mapping->table.columns_count, sizeof(*mapping->columns));
@@ -146,12 +164,7 @@ static bool choose_columns(struct mapping *mapping, const struct config *config,
     mapping->fields_count = mapping->columns_count;
     if (!add_columns(mapping, config, false, err))
         return false;
-    if (mapping->columns_count > 0)
-        return true;
-    return err_set(err, ERR_CONFIG, "table %s has no column that can be filled: %s", mapping->table.quoted,
-                   config->value_format == CONFIG_VALUE_RAW
-                       ? "name one of them topic, partition, offset, timestamp, key, value or headers"
-                       : "name its columns after the fields of the JSON records");
+    return mapping->columns_count > 0 || refuse_table(mapping, config, err);
 }
 
 /* Binding the encoders. */
@@ -172,6 +185,7 @@ static void bind_encoders(struct mapping *mapping)
     for (size_t i = 0; i < mapping->columns_count; i++) {
         struct mapping_column *column = &mapping->columns[i];
         column->encode = type_encoder(column->column->codec, mapping->format);
+        mapping->wants_headers |= column->source == MAPPING_HEADERS;
         if (column->column->has_default && i < mapping->fields_count && bit < DEFAULT_BITS)
             column->default_bit = UINT64_C(1) << bit++;
     }

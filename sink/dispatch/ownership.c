@@ -52,6 +52,7 @@ void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const st
 static void open_queue(struct dispatcher *dispatcher, struct queue *queue)
 {
     dispatcher_set_queue_state(dispatcher, queue, QUEUE_OPEN);
+    queue->wants_headers |= queue->route->mapping->wants_headers;
     if (!queue->fetching)
         start_fetching(dispatcher, queue);
 }

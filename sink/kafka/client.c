@@ -10,6 +10,7 @@
  */
 #include "kafka/client.h"
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -155,18 +156,23 @@ static bool has_topic(const struct rd_kafka_metadata *metadata, const char *topi
     return false;
 }
 
+/* False: all that are missing are named. */
 static bool has_topics(const struct rd_kafka_metadata *metadata, const struct config *config,
                        struct err *err)
 {
     rd_kafka_topic_partition_list_t *wanted = client_topics(config);
-    bool complete = true;
+    struct buffer missing = {0};
 
-    for (int i = 0; i < wanted->cnt && complete && config->topics[0] != '^'; i++)
+    for (int i = 0; i < wanted->cnt && config->topics[0] != '^'; i++)
         if (!has_topic(metadata, wanted->elems[i].topic))
-            complete = err_set(err, ERR_CONFIG,
-                               "topic \"%s\" does not exist, or this client may not describe it: create "
-                               "it, or mend SINK_TOPICS",
-                               wanted->elems[i].topic);
+            buffer_printf(&missing, "%s\"%s\"", missing.len ? ", " : "", wanted->elems[i].topic);
+    bool complete = missing.len == 0;
+    if (!complete)
+        err_set(err, ERR_CONFIG,
+                "topic %s does not exist, or this client may not describe it: create it, or mend "
+                "SINK_TOPICS",
+                buffer_text(&missing));
+    buffer_finish(&missing);
     rd_kafka_topic_partition_list_destroy(wanted);
     return complete;
 }

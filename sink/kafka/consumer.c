@@ -110,7 +110,6 @@ static void report_code(const char *what, rd_kafka_resp_err_t code)
 static void add_assign(struct changes *changes, const char *topic, int32_t partition,
                        struct assignment_slot *slot)
 {
-    reader_forward(&changes->consumer->reader, topic, partition);
     rd_kafka_topic_partition_list_add(changes->assign, topic, partition)->offset =
         slot->queue->read_next;
     slot->fetched = true;
@@ -142,11 +141,35 @@ static void collect_cooperative(void *opaque, const char *topic, int32_t partiti
     slot->stop = false;
 }
 
+/*
+ * The race of a partition that is unassigned and at once assigned anew:
+ * 1. unassign makes librdkafka's main thread queue a "fetch stop" for itself.
+ * 2. We forward the partition's queue to the data queue.
+ * 3. The fetch stop runs and undoes the forward; the new fetch fills a queue that nobody reads.
+ * Asking for the assignment goes through the same queue of that thread: when it answers, 3 is over.
+ */
+static void wait_for_stops(struct consumer *consumer)
+{
+    rd_kafka_topic_partition_list_t *assignment;
+
+    if (rd_kafka_assignment(consumer->client, &assignment) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_topic_partition_list_destroy(assignment);
+}
+
+static void forward(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++)
+        reader_forward(&consumer->reader, list->elems[i].topic, list->elems[i].partition);
+}
+
 static void apply_cooperative(struct consumer *consumer, struct changes *changes)
 {
-    if (changes->unassign->cnt > 0)
+    if (changes->unassign->cnt > 0) {
         report("incremental_unassign",
                rd_kafka_incremental_unassign(consumer->client, changes->unassign));
+        wait_for_stops(consumer);
+    }
+    forward(consumer, changes->assign);
     if (changes->assign->cnt > 0)
         report("incremental_assign", rd_kafka_incremental_assign(consumer->client, changes->assign));
 }
@@ -158,11 +181,26 @@ static void collect_eager(void *opaque, const char *topic, int32_t partition,
     bool wanted = slot->start || (slot->fetched && !slot->stop);
 
     collect_place(changes, topic, partition, slot);
+    if (slot->fetched)
+        rd_kafka_topic_partition_list_add(changes->unassign, topic, partition);
     slot->fetched = false;
     slot->start = false;
     slot->stop = false;
     if (wanted)
         add_assign(changes, topic, partition, slot);
+}
+
+/* An eager assignment is always whole. */
+static void apply_eager(struct consumer *consumer, struct changes *changes)
+{
+    if (changes->unassign->cnt > 0) {
+        report_code("assign", rd_kafka_assign(consumer->client, NULL));
+        wait_for_stops(consumer);
+    }
+    forward(consumer, changes->assign);
+    if (changes->assign->cnt > 0 || consumer->eager_unanswered)
+        report_code("assign", rd_kafka_assign(consumer->client, changes->assign));
+    consumer->eager_unanswered = false;
 }
 
 /* Whether a partition of an unanswered assignment still has no position. */
@@ -203,8 +241,7 @@ static void collect(struct consumer *consumer, struct changes *changes)
         consumer->assignment.changed = true;
     } else {
         assignment_each(&consumer->assignment, collect_eager, changes);
-        consumer->eager_unanswered = false;
-        report_code("assign", rd_kafka_assign(consumer->client, changes->assign));
+        apply_eager(consumer, changes);
     }
 }
 

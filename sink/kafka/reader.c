@@ -36,10 +36,21 @@ static void take(struct reader *reader, struct queue *queue, const rd_kafka_mess
     };
 
     buffer_reset(&reader->headers);
-    if (headers_append(&reader->headers, message))
+    if (queue->wants_headers && headers_append(&reader->headers, message))
         record.headers = (struct slice){reader->headers.data, reader->headers.len};
     if (UNLIKELY(!intake_append(reader->dispatcher, queue, &record)))
         reader->full = true;
+}
+
+/*
+ * Not while a new start is only marked:
+ * 1. A queue goes back from 5000 to 1000; its slot is marked to start there, in the next turn.
+ * 2. In this turn, message 5000 of the old fetch comes. The queue wants 1000 and higher: it fits.
+ * 3. The queue now wants 5001, the fetch starts there, and 1000..4999 are lost.
+ */
+static bool is_current(const struct assignment_slot *slot)
+{
+    return slot && slot->queue && slot->fetched && !slot->start && !slot->stop;
 }
 
 static void on_message(rd_kafka_message_t *message, void *opaque)
@@ -50,7 +61,7 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
 
     reader->records_count++;
     reader->turn_count++;
-    if (LIKELY(slot && slot->queue && slot->fetched)) {
+    if (LIKELY(is_current(slot))) {
         if (LIKELY(!message->err))
             take(reader, slot->queue, message);
         else
