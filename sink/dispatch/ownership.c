@@ -181,7 +181,7 @@ static void log_outcome(const struct queue *queue, enum queue_outcome outcome, i
     };
     bool odd = outcome == QUEUE_OVERTAKEN || outcome == QUEUE_REWOUND;
 
-    log_line(odd ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, events[outcome],
+    log_line(odd ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, events[outcome],
              LOG_FIELDS(LOG_STR("topic", queue->route->topic), LOG_INT("partition", queue->partition),
                         LOG_INT("position", queue->position), LOG_INT("held", held),
                         LOG_INT("epoch", queue->epoch)));

@@ -245,6 +245,18 @@ static void collect(struct consumer *consumer, struct changes *changes)
     }
 }
 
+static void log_fetching(const rd_kafka_topic_partition_list_t *list)
+{
+    struct buffer text = {0};
+
+    for (int i = 0; i < list->cnt; i++)
+        buffer_printf(&text, "%s%s[%d]@%lld", i ? " " : "", list->elems[i].topic,
+                      list->elems[i].partition, (long long)list->elems[i].offset);
+    if (list->cnt > 0)
+        log_info("fetching", LOG_INT("count", list->cnt), LOG_STR("from", buffer_text(&text)));
+    buffer_finish(&text);
+}
+
 static void on_turn(uv_prepare_t *turn)
 {
     struct consumer *consumer = turn->data;
@@ -257,6 +269,7 @@ static void on_turn(uv_prepare_t *turn)
                               .place = rd_kafka_topic_partition_list_new(16)};
     consumer->assignment.changed = false;
     collect(consumer, &changes);
+    log_fetching(changes.assign);
     if (changes.place->cnt > 0)
         positions_ask(&consumer->positions, changes.place);
     rd_kafka_topic_partition_list_destroy(changes.unassign);
