@@ -73,21 +73,38 @@ static bool check_table(const struct config *config, PGconn *connection, const c
 }
 
 /* All that is wrong is said, not only the first. */
+static int check_tables(const struct config *config, PGconn *connection)
+{
+    rd_kafka_topic_partition_list_t *topics = client_topics(config);
+    struct buffer refused = {0};
+    int code = EXIT_DONE;
+    int count = 0;
+    struct err err;
+
+    for (int i = 0; i < topics->cnt; i++) {
+        if (check_table(config, connection, topics->elems[i].topic, &err))
+            continue;
+        code = fail("table can't be used", &err);
+        buffer_printf(&refused, "%s%s", count++ ? " " : "", topics->elems[i].topic);
+    }
+    if (count > 1) /* the log shows but a few lines of one event */
+        log_error("tables can't be used", LOG_INT("count", count),
+                  LOG_STR("topics", buffer_text(&refused)));
+    buffer_finish(&refused);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code;
+}
+
 int boot_tables(const struct config *config)
 {
     struct err err = {0};
-    int code = EXIT_DONE;
 
     if (config->topics[0] == '^')
         return EXIT_DONE;
     PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);
     if (!connection)
         return fail("PostgreSQL can't be used", &err);
-    rd_kafka_topic_partition_list_t *topics = client_topics(config);
-    for (int i = 0; i < topics->cnt; i++)
-        if (!check_table(config, connection, topics->elems[i].topic, &err))
-            code = fail("table can't be used", &err);
-    rd_kafka_topic_partition_list_destroy(topics);
+    int code = check_tables(config, connection);
     PQfinish(connection);
     return code;
 }

@@ -18,6 +18,8 @@
 /* Any number, as long as all versions of the program agree on it: "pgsluice" in ASCII. */
 #define LOCK_KEY "8099843395188781925"
 
+#define INSUFFICIENT_PRIVILEGE "42501"
+
 static const char begin_sql[] = "BEGIN; SET LOCAL lock_timeout = '60s'; "
                                 "SELECT pg_advisory_xact_lock(" LOCK_KEY ")";
 static const char bookkeeping_sql[] =
@@ -121,12 +123,15 @@ static bool apply_missing(PGconn *connection, size_t *applied, struct err *err)
     return true;
 }
 
-/* Whether the schema's bookkeeping exists: a role without CREATE may still run on a ready schema. */
-static bool is_complete(PGconn *connection)
+/* PostgreSQL's words for a missing right do not say what it is wanted for. */
+static bool explain(PGconn *connection, struct err *err)
 {
-    struct err ignored;
-
-    return migrate_check(connection, &ignored);
+    if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) == 0)
+        err_context(err,
+                    "role %s can't make or use the schema pgsluice in database \"%s\": GRANT it the "
+                    "rights, or run pgsluice migrate as a role that has them",
+                    PQuser(connection), PQdb(connection));
+    return false;
 }
 
 bool migrate_apply(PGconn *connection, size_t *applied, struct err *err)
@@ -134,14 +139,17 @@ bool migrate_apply(PGconn *connection, size_t *applied, struct err *err)
     struct err rollback_err;
 
     *applied = 0;
-    if (is_complete(connection))
+    /* A role without CREATE may still run on a ready schema. */
+    if (migrate_check(connection, err))
         return true;
+    if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) == 0)
+        return false; /* there is a schema, of somebody else */
     if (run(connection, begin_sql, err) && run(connection, bookkeeping_sql, err) &&
         apply_missing(connection, applied, err) && run(connection, "COMMIT", err))
         return true;
     if (!run(connection, "ROLLBACK", &rollback_err))
         return false; /* the connection is gone, and the transaction with it */
-    return false;
+    return explain(connection, err);
 }
 
 bool migrate_check(PGconn *connection, struct err *err)
@@ -152,7 +160,7 @@ bool migrate_check(PGconn *connection, struct err *err)
         if (err->class == ERR_CONFIG && strncmp(err->sqlstate, "42P01", 5) == 0)
             err_set(err, ERR_CONFIG, "the schema pgsluice is not installed in database \"%s\": run pgsluice migrate",
                     PQdb(connection));
-        return false;
+        return explain(connection, err);
     }
     if (present >= migrations_count)
         return true;
