@@ -39,7 +39,7 @@ bool datetime_from_unix_ms(int64_t unix_ms, int64_t *us, struct err *err) MUST_C
 /* The day in UTC of a timestamp. */
 int32_t datetime_date_of(int64_t us);
 
-/* Appends YYYY-MM-DDTHH:MM:SS[.ffffff]Z[ BC], which all three types read back. */
+/* Appends YYYY-MM-DDTHH:MM:SS[.fff|.ffffff]Z[ BC], which all three types read back. */
 void datetime_append(struct buffer *out, int64_t us);
 
 #endif

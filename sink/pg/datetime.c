@@ -489,7 +489,9 @@ void datetime_append(struct buffer *out, int64_t us)
     civil_of(days, &year, &month, &day);
     buffer_printf(out, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)(year > 0 ? year : 1 - year),
                   month, day, seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if (fraction != 0)
+    if (fraction % 1000 != 0)
         buffer_printf(out, ".%06d", fraction);
+    else if (fraction != 0)
+        buffer_printf(out, ".%03d", fraction / 1000);
     buffer_append_text(out, year > 0 ? "Z" : "Z BC");
 }
