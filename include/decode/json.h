@@ -20,6 +20,7 @@ enum { JSON_DEPTH_MAX = 2048 };
 enum json_unknown {
     JSON_UNKNOWN_IGNORE, /* a field without a column is validated and skipped */
     JSON_UNKNOWN_REJECT, /* ... makes the record ERR_DATA, naming the field */
+    JSON_UNKNOWN_STOP,   /* ... is ERR_CONFIG: not the record is wrong, the table lacks something */
 };
 
 struct json_fields; /* the set of wanted names; name i goes to values[i] */

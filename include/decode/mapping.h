@@ -49,7 +49,6 @@ struct mapping {
     size_t columns_count;
     size_t fields_count; /* the first of the columns: those of MAPPING_FIELD */
     struct json_fields *fields; /* NULL: raw */
-    bool stop_at_unknown;       /* SINK_UNKNOWN_FIELDS=stop */
     bool wants_headers;         /* one of the columns is filled from them */
 };
 

@@ -188,18 +188,20 @@ static bool is_printable(struct slice name)
 }
 
 /* A name is no payload, but comes from outside: what is long is cut, what is odd is not shown. */
-static const char *reject_unknown(const struct json_text *text, struct slice name)
+static const char *reject_unknown(const struct json_fields *fields, const struct json_text *text,
+                                  struct slice name)
 {
+    enum err_class class = fields->unknown == JSON_UNKNOWN_STOP ? ERR_CONFIG : ERR_DATA;
     size_t offset = (size_t)(name.data - text->start);
     bool cut = name.len > NAME_SHOWN_MAX;
 
     if (cut)
         name.len = NAME_SHOWN_MAX;
     if (is_printable(name))
-        err_set(text->err, ERR_DATA, "field \"%.*s%s\" at byte %zu has no column", SLICE_ARG(name),
+        err_set(text->err, class, "field \"%.*s%s\" at byte %zu has no column", SLICE_ARG(name),
                 cut ? "..." : "", offset);
     else
-        err_set(text->err, ERR_DATA, "the field at byte %zu has no column", offset);
+        err_set(text->err, class, "the field at byte %zu has no column", offset);
     return NULL;
 }
 
@@ -216,8 +218,8 @@ static const char *search_field(const struct json_fields *fields, const struct j
         return NULL;
     struct slice name = between(at + 1, behind - 1);
     *field = json_fields_find(fields, name, escaped);
-    if (UNLIKELY(*field == fields->count && fields->unknown == JSON_UNKNOWN_REJECT))
-        return reject_unknown(text, name);
+    if (UNLIKELY(*field == fields->count && fields->unknown != JSON_UNKNOWN_IGNORE))
+        return reject_unknown(fields, text, name);
     return scan_colon(text, behind);
 }
 

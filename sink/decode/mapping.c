@@ -193,15 +193,17 @@ static void bind_encoders(struct mapping *mapping)
 
 static void build_fields(struct mapping *mapping, const struct config *config)
 {
+    static const enum json_unknown unknown[] = {
+        [CONFIG_UNKNOWN_IGNORE] = JSON_UNKNOWN_IGNORE,
+        [CONFIG_UNKNOWN_DEAD_LETTER] = JSON_UNKNOWN_REJECT,
+        [CONFIG_UNKNOWN_STOP] = JSON_UNKNOWN_STOP,
+    };
     const char **names = memory_new_array(mapping->fields_count, sizeof(*names));
 
     for (size_t i = 0; i < mapping->fields_count; i++)
         names[i] = mapping->columns[i].column->name;
     mapping->fields = json_fields_create(names, mapping->fields_count,
-                                         config->unknown_fields == CONFIG_UNKNOWN_IGNORE
-                                             ? JSON_UNKNOWN_IGNORE
-                                             : JSON_UNKNOWN_REJECT);
-    mapping->stop_at_unknown = config->unknown_fields == CONFIG_UNKNOWN_STOP;
+                                         unknown[config->unknown_fields]);
     free(names);
 }
 
@@ -292,11 +294,7 @@ static bool decode_field_values(const struct mapping *mapping, const struct reco
 {
     if (!record->value.data)
         return err_set(err, ERR_DATA, "the value is null: a tombstone is no row");
-    if (json_project(mapping->fields, record->value, values, err))
-        return true;
-    if (err->class == ERR_CONFIG && !mapping->stop_at_unknown)
-        err->class = ERR_DATA;
-    return false;
+    return json_project(mapping->fields, record->value, values, err);
 }
 
 bool mapping_decode(const struct mapping *mapping, const struct record *record, int32_t partition,
