@@ -146,6 +146,7 @@ static void on_encoded(uv_work_t *work, int status)
     recount(dispatcher, batch, batch->encode_overhead);
     if (!batch->queue) {
         give_back_batch(dispatcher, batch);
+        intake_announce_room(dispatcher);
         return;
     }
     batch_set_state(batch, BATCH_READY);

@@ -82,14 +82,18 @@ bool queue_is_quiet(const struct queue *queue)
     return !queue->flush && !queue->claiming && TAILQ_EMPTY(&queue->batches);
 }
 
-/* Batches that end at or below the position; -1: the position is inside of one. */
+/*
+ * Batches that end at or below the position; -1: the position is inside of one. Their ends are read off
+ * their records: `to` may be a worker's at this moment, and where a batch stopped early its position is
+ * inside of it.
+ */
 static long batches_below(const struct queue *queue, int64_t position)
 {
     const struct batch *batch;
     long count = 0;
 
     TAILQ_FOREACH(batch, &queue->batches, entry) {
-        if (batch->to > position)
+        if (batch->records[batch->count - 1].offset >= position)
             return batch->records[0].offset >= position ? count : -1;
         count++;
     }
