@@ -61,11 +61,18 @@ void flush_start(struct flush *flush, struct conn *conn);
 /* Empties it, for the next use. */
 void flush_reset(struct flush *flush);
 
+/* The row that the server has refused. */
+struct flush_blame {
+    struct batch *batch;
+    size_t row;                          /* of the batch, from 0 */
+    const struct mapping_column *column; /* NULL: the row as a whole */
+};
+
 /*
- * After a failure of ERR_DATA: whose row the server has refused. False: it did not say (a foreign key, a
- * deferred constraint, a trigger after the row).
+ * After a failure of ERR_DATA. False: the server did not say (a foreign key, a deferred constraint, a
+ * trigger after the row).
  */
-bool flush_blame(const struct flush *flush, const struct conn_error *error, struct batch **batch,
-                 size_t *row);
+bool flush_blame(const struct flush *flush, const struct conn_error *error,
+                 struct flush_blame *blame);
 
 #endif

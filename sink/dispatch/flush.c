@@ -270,34 +270,63 @@ void flush_start(struct flush *flush, struct conn *conn)
 
 /* Blame. */
 
-/* "COPY orders, line 51, column amount: ..." -> 51; the words are the server's language. 0: none. */
-static size_t line_of(const char *context, const char *table)
+/*
+ * COPY's line of the CONTEXT: COPY orders, line 51, column amount: "abc". The words are the server's
+ * language; the names and the number are not.
+ */
+struct copy_context {
+    size_t line;        /* 0: it does not say */
+    const char *behind; /* the number */
+};
+
+static struct copy_context read_context(const char *context, const char *table)
 {
     size_t len = strlen(table);
+    struct copy_context read = {0, ""};
+    char *behind;
 
     if (strncmp(context, "COPY ", 5) != 0)
-        return 0;
+        return read;
     const char *at = context + 5;
     if (strncmp(at, table, len) == 0)
         at += len;
     at += strcspn(at, "0123456789\n");
-    return strtoull(at, NULL, 10);
+    read.line = strtoull(at, &behind, 10);
+    read.behind = behind;
+    return read;
 }
 
-bool flush_blame(const struct flush *flush, const struct conn_error *error, struct batch **batch,
-                 size_t *row)
+/* Behind the number: ", column amount: ..." or, in binary, ", column amount". */
+static const struct mapping_column *column_in(const struct mapping *mapping, const char *behind)
+{
+    const char *space = strncmp(behind, ", ", 2) == 0 ? strchr(behind + 2, ' ') : NULL;
+
+    for (size_t i = 0; space && i < mapping->columns_count; i++) {
+        const char *name = mapping->columns[i].column->name;
+        size_t len = strlen(name);
+        if (strncmp(space + 1, name, len) == 0 && strchr(": ,\n", space[1 + len]))
+            return &mapping->columns[i];
+    }
+    return NULL;
+}
+
+bool flush_blame(const struct flush *flush, const struct conn_error *error,
+                 struct flush_blame *blame)
 {
     if (flush->copied >= flush->parts_count || flush->parts[flush->copied].dead_letters)
         return false;
     const struct flush_part *part = &flush->parts[flush->copied];
-    size_t line = line_of(error->context, flush->batches[0]->mapping->table.name);
+    const struct mapping *mapping = flush->batches[0]->mapping;
+    struct copy_context context = read_context(error->context, mapping->table.name);
+    size_t line = context.line;
     if (line == 0 || line > part->rows_count)
         return false;
     for (size_t i = 0; i < part->pieces_count; i++) {
         const struct flush_piece *piece = &flush->pieces[part->first_piece + i];
         if (line <= piece->rows_count) {
-            *batch = piece->batch;
-            *row = piece->first_row + line - 1;
+            *blame = (struct flush_blame){.batch = piece->batch,
+                                          .row = piece->first_row + line - 1,
+                                          .column = column_in(mapping, context.behind)};
             return true;
         }
         line -= piece->rows_count;

@@ -18,6 +18,7 @@
 #include "dispatch/retry.h"
 #include "ops/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Flushes. */
@@ -102,15 +103,17 @@ static void act_on_queue(struct dispatcher *dispatcher, struct queue *queue,
 }
 
 /* Names the record in the error, as it goes into the dead letter. */
-static void refuse_record(struct dispatcher *dispatcher, struct batch *batch, size_t row,
+static void refuse_record(struct dispatcher *dispatcher, const struct flush_blame *blame,
                           const struct conn_error *error)
 {
     struct err err = error->err;
 
+    if (blame->column && !err.column[0])
+        snprintf(err.column, sizeof(err.column), "%s", blame->column->column->name);
     err_context(&err, "refused by PostgreSQL%s%s", error->constraint[0] ? ", constraint " : "",
                 error->constraint);
-    batch_refuse_row(batch, row, &err);
-    intake_encode(dispatcher, batch);
+    batch_refuse_row(blame->batch, blame->row, &err);
+    intake_encode(dispatcher, blame->batch);
 }
 
 static struct retry_decision decide(const struct flush *flush, const struct conn_error *error,
@@ -138,15 +141,14 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
 
 static void on_failed(struct dispatcher *dispatcher, struct flush *flush, const struct conn_error *error)
 {
-    struct batch *blamed = NULL;
-    size_t row;
+    struct flush_blame blame = {0};
 
     dispatcher->totals.failed_flushes_count++;
-    if (error->err.class == ERR_DATA && !error->lost && flush_blame(flush, error, &blamed, &row))
+    if (error->err.class == ERR_DATA && !error->lost && flush_blame(flush, error, &blame))
         log_debug("record refused", LOG_STR("sqlstate", error->err.sqlstate));
     else
         log_failure(flush, error);
-    struct retry_decision decision = decide(flush, error, blamed != NULL);
+    struct retry_decision decision = decide(flush, error, blame.batch != NULL);
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct queue *queue = flush->batches[i]->queue;
         if (queue->flush != flush || queue->state != QUEUE_OPEN)
@@ -155,8 +157,8 @@ static void on_failed(struct dispatcher *dispatcher, struct flush *flush, const 
         act_on_queue(dispatcher, queue, &decision, &error->err);
     }
     release_batches(dispatcher, flush);
-    if (blamed && blamed->state == BATCH_READY)
-        refuse_record(dispatcher, blamed, row, error);
+    if (blame.batch && blame.batch->state == BATCH_READY)
+        refuse_record(dispatcher, &blame, error);
 }
 
 void outcome_of_flush(struct flush *flush, const struct conn_error *error, void *opaque)

@@ -97,18 +97,35 @@ static void copy_field(char *to, size_t size, const PGresult *result, int field)
 }
 
 /*
- * CONTEXT is a stack of lines, and COPY's own is the outermost: the last one that starts with COPY.
- * It is kept from there on, so that a long line of something else does not push it out.
+ * CONTEXT is a stack of lines, and COPY's own is the outermost. It is kept from there on, so that a
+ * long line of something else does not push it out. It ends with the refused value as it is, which
+ * may hold lines that look the same: the first one is COPY's.
  */
 static void note_context(struct conn_error *error, const PGresult *result)
 {
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     const char *kept = context ? context : "";
 
-    for (const char *line = context; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-        if (strncmp(line, "COPY ", 5) == 0)
-            kept = line;
+    while (*kept && strncmp(kept, "COPY ", 5) != 0)
+        kept += strcspn(kept, "\n") + (strchr(kept, '\n') != NULL);
     snprintf(error->context, sizeof(error->context), "%s", kept);
+}
+
+/*
+ * Data exceptions quote the value: invalid input syntax for type integer: "abc". An err is logged,
+ * so what stands between the quotes is left out.
+ */
+static void set_message(struct err *err, const char *sqlstate, const char *message)
+{
+    const char *first = strchr(message, '"');
+    bool quotes = strncmp(sqlstate, "22", 2) == 0 && first;
+
+    if (quotes)
+        err_set(err, sqlstate_class(sqlstate), "%.*s\"...\"%s", (int)(first - message), message,
+                strrchr(first, '"') + 1);
+    else
+        err_set(err, sqlstate_class(sqlstate), "%s", message);
+    snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
 }
 
 /* The first error is the cause; what follows it is its consequence. */
@@ -121,8 +138,7 @@ static void note_error(struct conn *conn, const PGresult *result)
     if (conn->failed)
         return;
     conn->failed = true;
-    err_set(&error->err, sqlstate_class(sqlstate), "%s", message ? message : "connection lost");
-    snprintf(error->err.sqlstate, sizeof(error->err.sqlstate), "%s", sqlstate ? sqlstate : "");
+    set_message(&error->err, sqlstate ? sqlstate : "", message ? message : "connection lost");
     note_context(error, result);
     copy_field(error->table, sizeof(error->table), result, PG_DIAG_TABLE_NAME);
     copy_field(error->err.column, sizeof(error->err.column), result, PG_DIAG_COLUMN_NAME);
