@@ -2,8 +2,8 @@
  * A target table as PostgreSQL's catalog describes it.
  *
  * The description is one query; its answer is parsed here, whoever sent it: the boot does so on a
- * blocking connection, a running sink over the pool. Thread: loop (immutable once loaded, so workers
- * read it).
+ * blocking connection, a running sink over the pool. Thread: loop (immutable once loaded, so
+ * workers read it).
  */
 #ifndef PG_TABLE_H
 #define PG_TABLE_H
@@ -41,8 +41,8 @@ enum type_codec {
 
 struct column {
     char *name;
-    char *quoted;    /* as it stands in SQL */
-    char *type_name; /* format_type(): for messages */
+    char *quoted;      /* as it stands in SQL */
+    char *type_name;   /* format_type() of the base type: for messages */
     uint32_t type_oid; /* of a domain: its base type */
     int32_t typmod;    /* of a domain: its base type's; -1: none */
     enum type_codec codec;
@@ -62,17 +62,17 @@ struct table {
 
 /*
  * Appends the catalog query for a table written as `table` or `schema.table` (the name's own case,
- * no quotes; without a schema the search_path decides). False (ERR_CONFIG): a part is empty or longer
- * than TABLE_IDENTIFIER_BYTES.
+ * no quotes; the first point divides, without one the search_path decides). False (ERR_CONFIG): a
+ * part is empty or longer than TABLE_IDENTIFIER_BYTES.
  */
 bool table_query(struct buffer *sql, const char *name, struct err *err) MUST_CHECK;
 
 /*
- * Fills a zeroed table from the query's answer. False (ERR_CONFIG): there is no such table, or it is
- * something that rows can't be copied into.
+ * Fills a zeroed table from the query's answer. False (ERR_CONFIG): there is no such table, or it
+ * is something that rows can't be copied into.
  */
-bool table_parse(struct table *table, const char *name, const PGresult *result, struct err *err)
-    MUST_CHECK;
+bool table_parse(struct table *table, const char *name, const PGresult *result,
+                 struct err *err) MUST_CHECK;
 
 void table_finish(struct table *table);
 

@@ -54,8 +54,9 @@ static size_t count_specials(const char *at, const char *end)
 
 void copy_text_escape(struct buffer *out, size_t start)
 {
+    if (out->len == start)
+        return; /* there may be no memory yet */
     size_t more = count_specials(out->data + start, out->data + out->len);
-
     buffer_reserve(out, more);
     const char *from = out->data + out->len;
     out->len += more;

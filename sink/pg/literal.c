@@ -24,7 +24,9 @@ struct slice literal_trim(struct slice text)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c | 0x20);
+    return c;
 }
 
 /* The word begins like the text, which is not longer. */
@@ -84,7 +86,7 @@ static bool take_braces(struct slice *text)
 
 bool literal_parse_uuid(struct slice text, uint8_t result[LITERAL_UUID_BYTES])
 {
-    if (text.len < 2 * LITERAL_UUID_BYTES || !take_braces(&text))
+    if (text.len / 2 < LITERAL_UUID_BYTES || !take_braces(&text))
         return false;
     const char *at = text.data;
     const char *end = at + text.len;

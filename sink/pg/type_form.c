@@ -210,7 +210,7 @@ static bool append_slice(struct buffer *out, struct slice text)
 
 static bool append_unescaped(struct buffer *out, struct slice body)
 {
-    buffer_reserve(out, body.len);
+    buffer_reserve(out, body.len + 1); /* so that there is memory even for nothing */
     out->len += json_string_unescape(body, out->data + out->len);
     return true;
 }
@@ -310,10 +310,13 @@ static struct slice without_spaces(struct slice text)
 bool type_check_length(const struct column *column, const struct buffer *out, size_t start,
                        struct err *err)
 {
-    struct slice text = {out->data + start, out->len - start};
+    size_t len = out->len - start;
     size_t max = (size_t)(column->typmod - 4);
 
-    if (column->typmod < 4 || text.len <= max || utf8_length(without_spaces(text)) <= max)
+    if (column->typmod < 4 || len <= max)
+        return true;
+    struct slice text = {out->data + start, len};
+    if (utf8_length(without_spaces(text)) <= max)
         return true;
     return err_set(err, ERR_DATA, "the text is too long for %s", column->type_name);
 }
