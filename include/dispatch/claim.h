@@ -6,8 +6,8 @@
 #ifndef DISPATCH_CLAIM_H
 #define DISPATCH_CLAIM_H
 
-#include "pg/conn.h"
 #include "pg/offsets.h"
+#include "pg/pool.h"
 
 enum claim_result {
     CLAIM_TAKEN,  /* position is set */
@@ -20,7 +20,7 @@ typedef void (*claim_done_cb)(struct claim *claim, enum claim_result result, con
 
 struct claim {
     struct offsets_claim what; /* borrowed texts */
-    const char *application_name; /* borrowed: our own sessions are spared */
+    const struct pool *pool;    /* borrowed: the sessions that we drive are spared */
     void *opaque;
     struct offsets_position position;
 

@@ -58,7 +58,6 @@ struct dispatcher {
     struct flush_list free_flushes;
     struct flush_settings flush_settings;
     struct encode_settings encode_settings;
-    char *application_name;
 
     struct arena_store store;
     size_t overhead_bytes; /* records and COPY bytes of the batches that are not free */

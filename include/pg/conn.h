@@ -92,7 +92,7 @@ void conn_close(struct conn *conn);
 /* CONN_IDLE -> CONN_QUERYING. The job stays the caller's and must live until on_done. */
 void conn_run(struct conn *conn, const char *sql, struct conn_job *job);
 
-/* For quoting: PQescapeLiteral and friends want it. Only while it is connected. */
-PGconn *conn_pg(struct conn *conn);
+/* The server's process of a connection that stands. */
+int conn_backend_pid(const struct conn *conn);
 
 #endif

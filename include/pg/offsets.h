@@ -39,10 +39,10 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
 /*
  * Ends the backend that holds a partition's row while it waits for its own client: a frozen owner
  * would hold it for ever, since no server timeout fires inside COPY. Returns one row per ended
- * backend: pid, application_name. Sessions of this very instance are spared.
+ * backend: pid, application_name. own_pids, as in "17,18", are the sessions that this process still
+ * drives: they are spared. One that it has lost is not.
  */
-void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim,
-                      const char *own_application_name);
+void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, const char *own_pids);
 
 struct offsets_move {
     const char *topic;

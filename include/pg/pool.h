@@ -8,6 +8,7 @@
 #ifndef PG_POOL_H
 #define PG_POOL_H
 
+#include "base/buffer.h"
 #include "pg/conn.h"
 
 TAILQ_HEAD(conn_list, conn);
@@ -49,6 +50,9 @@ struct conn *pool_acquire(struct pool *pool);
 /* Closes every connection; their jobs end with an error. pool_finish after the loop has run. */
 void pool_close(struct pool *pool);
 void pool_finish(struct pool *pool);
+
+/* Appends the server's process ids of the connections that stand, as in "17,18". */
+void pool_backend_pids(const struct pool *pool, struct buffer *out);
 
 size_t pool_idle_count(const struct pool *pool);
 size_t pool_busy_count(const struct pool *pool);

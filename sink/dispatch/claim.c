@@ -47,10 +47,13 @@ static void on_freed(struct conn_job *job, const struct conn_error *error)
 static void free_row(struct claim *claim, struct conn *conn)
 {
     struct buffer sql = {0};
+    struct buffer pids = {0};
 
     claim->job = (struct conn_job){.on_result = on_freed_backend, .on_done = on_freed};
-    offsets_free_sql(&sql, &claim->what, claim->application_name);
+    pool_backend_pids(claim->pool, &pids);
+    offsets_free_sql(&sql, &claim->what, buffer_text(&pids));
     conn_run(conn, buffer_text(&sql), &claim->job);
+    buffer_finish(&pids);
     buffer_finish(&sql);
 }
 

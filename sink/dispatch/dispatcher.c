@@ -222,7 +222,6 @@ void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struc
     init_lists(dispatcher);
     /* An eighth is for what librdkafka has fetched ahead: kafka/client.c. */
     dispatcher->limit_bytes = (size_t)(config->memory_limit_bytes - config->memory_limit_bytes / 8);
-    dispatcher->application_name = memory_printf("pgsluice/%s/%s", config->name, config->instance_id);
     dispatcher->flush_settings = (struct flush_settings){
         .sink = config->name,
         .exactly_once = config->delivery == CONFIG_EXACTLY_ONCE,
@@ -278,6 +277,5 @@ void dispatcher_finish(struct dispatcher *dispatcher)
     }
     pool_finish(&dispatcher->pool);
     arena_store_finish(&dispatcher->store);
-    free(dispatcher->application_name);
 }
 

@@ -245,7 +245,7 @@ void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct 
                  .partition = queue->partition,
                  .owner = dispatcher->config->instance_id,
                  .initial = queue->initial},
-        .application_name = dispatcher->application_name,
+        .pool = &dispatcher->pool,
         .opaque = running,
     };
     queue->claiming = true;

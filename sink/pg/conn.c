@@ -363,7 +363,7 @@ void conn_run(struct conn *conn, const char *sql, struct conn_job *job)
     }
 }
 
-PGconn *conn_pg(struct conn *conn)
+int conn_backend_pid(const struct conn *conn)
 {
-    return conn->pg;
+    return PQbackendPID(conn->pg);
 }

@@ -65,8 +65,7 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
 }
 
 /* The row's xmax is the transaction that has updated it and not ended; pg_locks knows whose it is. */
-void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim,
-                      const char *own_application_name)
+void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, const char *own_pids)
 {
     buffer_append_text(sql, "SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
                             " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
@@ -74,9 +73,9 @@ void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim,
                             " JOIN pg_stat_activity AS a ON a.pid = l.pid");
     append_key(sql, claim);
     buffer_append_text(sql, " AND a.usename = current_user AND a.wait_event_type = 'Client'"
-                            " AND a.application_name LIKE 'pgsluice/%' AND a.application_name <> left(");
-    offsets_literal(sql, own_application_name);
-    buffer_append_text(sql, ", 63) AND pg_terminate_backend(a.pid)");
+                            " AND a.application_name LIKE 'pgsluice/%' AND a.pid <> ALL ('{");
+    buffer_append_text(sql, own_pids);
+    buffer_append_text(sql, "}'::integer[]) AND pg_terminate_backend(a.pid)");
 }
 
 /* One array of the call: ARRAY[...]::type[] over a column of the moves. */

@@ -213,3 +213,10 @@ size_t pool_busy_count(const struct pool *pool)
 {
     return count(&pool->busy);
 }
+
+void pool_backend_pids(const struct pool *pool, struct buffer *out)
+{
+    for (size_t i = 0; i < pool->max; i++)
+        if (pool->conns[i].state >= CONN_IDLE)
+            buffer_printf(out, "%s%d", out->len ? "," : "", conn_backend_pid(&pool->conns[i]));
+}
