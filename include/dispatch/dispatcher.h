@@ -62,6 +62,7 @@ struct dispatcher {
     struct arena_store store;
     size_t overhead_bytes; /* records and COPY bytes of the batches that are not free */
     size_t limit_bytes;    /* of SINK_MEMORY_LIMIT, for all of this */
+    size_t working_bytes;  /* what reading goes up to: enough to keep every connection busy */
     bool full;
 
     uv_prepare_t turn;

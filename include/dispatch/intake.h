@@ -12,6 +12,9 @@
  */
 bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record);
 
+/* Once a turn: how far to read ahead; and when that is used up by partial batches alone, they go at once. */
+void intake_turn(struct dispatcher *dispatcher);
+
 /* No more records will come: partial batches go at once. */
 void intake_drain(struct dispatcher *dispatcher);
 

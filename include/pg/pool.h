@@ -54,6 +54,7 @@ void pool_finish(struct pool *pool);
 /* Appends the server's process ids of the connections that stand, as in "17,18". */
 void pool_backend_pids(const struct pool *pool, struct buffer *out);
 
+size_t pool_open_count(const struct pool *pool);
 size_t pool_idle_count(const struct pool *pool);
 size_t pool_busy_count(const struct pool *pool);
 

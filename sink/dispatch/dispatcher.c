@@ -11,7 +11,7 @@
  * (a batch got ready, a connection idle, a retry due) is acted on there and nowhere else.
  *
  * Group commit tunes itself: a flush takes the oldest ready batch and with it all other ready batches
- * for the same table, up to a limit. While connections are busy more batches get ready, so the next flush
+ * for the same table, up to SINK_BATCH_BYTES. While connections are busy more batches get ready, so the next flush
  * is larger.
  *
  * Invariants: a queue has at most one flush; a batch is in exactly one queue's list unless it was dropped
@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "dispatch/intake.h"
 #include "dispatch/outcome.h"
 #include "dispatch/ownership.h"
 #include "ops/log.h"
@@ -90,7 +91,7 @@ static void start_flush(struct dispatcher *dispatcher, struct conn *conn)
     struct queue *queue = TAILQ_FIRST(&dispatcher->ready);
     struct flush *flush = take_flush(dispatcher);
     const struct mapping *mapping = TAILQ_FIRST(&queue->batches)->mapping;
-    size_t limit_bytes = dispatcher->limit_bytes / 16;
+    size_t limit_bytes = (size_t)dispatcher->config->batch_bytes;
     bool alone = queue->alone;
     int partitions = 0;
 
@@ -124,7 +125,7 @@ static struct queue *wanted_claim(struct dispatcher *dispatcher)
     struct queue *queue;
 
     TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_UNCLAIMED], entry)
-        if (!queue->flush && now_ms >= queue->retry_at_ms)
+        if (!queue->flush && !queue->claiming && now_ms >= queue->retry_at_ms)
             return queue;
     return NULL;
 }
@@ -153,6 +154,7 @@ static void on_turn(uv_prepare_t *turn)
 {
     struct dispatcher *dispatcher = turn->data;
 
+    intake_turn(dispatcher);
     while (give_work(dispatcher))
         continue;
 }

@@ -8,7 +8,9 @@
  * dead letter of a queue turns up; then its batch and what follows are dropped and read again, this
  * time and from then on with headers.
  *
- * Everything that holds a record's bytes is counted here, and reading stops when the budget is used up.
+ * Everything that holds a record's bytes is counted here. Reading stops when the budget is used up, and
+ * before that when it is far enough ahead: what lies in memory waiting for a connection is written no sooner,
+ * but no longer lies in the processor's cache (a tenth of all CPU time, measured on W2).
  */
 #include "dispatch/intake.h"
 
@@ -16,7 +18,10 @@
 #include "base/memory.h"
 #include "ops/log.h"
 
-enum { INLINE_ENCODE_BYTES = 16 * 1024 }; /* below it, handing over costs more than encoding */
+enum {
+    INLINE_ENCODE_BYTES = 16 * 1024, /* below it, handing over costs more than encoding */
+    AHEAD_FLUSHES = 4, /* for each connection: being filled, encoded, waiting, under way */
+};
 
 /* Memory. */
 
@@ -36,14 +41,14 @@ size_t intake_memory_bytes(const struct dispatcher *dispatcher)
 
 static bool has_room(const struct dispatcher *dispatcher)
 {
-    return expected_bytes(dispatcher) < dispatcher->limit_bytes;
+    return expected_bytes(dispatcher) < dispatcher->working_bytes;
 }
 
 /* Only when a good part is free again: reading in crumbs would be slow. */
 void intake_announce_room(struct dispatcher *dispatcher)
 {
     if (!dispatcher->full ||
-        expected_bytes(dispatcher) > dispatcher->limit_bytes - dispatcher->limit_bytes / 8)
+        expected_bytes(dispatcher) > dispatcher->working_bytes - dispatcher->working_bytes / 8)
         return;
     dispatcher->full = false;
     dispatcher->hooks.room(dispatcher->hooks.opaque);
@@ -272,13 +277,30 @@ void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue)
     TAILQ_FOREACH(batch, &queue->batches, entry)
         if (batch->state == BATCH_READY && batch->mapping != queue->route->mapping)
             intake_encode(dispatcher, batch);
+    dispatcher_update_ready(dispatcher, queue);
+}
+
+static void close_all(struct dispatcher *dispatcher)
+{
+    while (!TAILQ_EMPTY(&dispatcher->filling))
+        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling));
 }
 
 void intake_drain(struct dispatcher *dispatcher)
 {
     dispatcher->draining = true;
-    while (!TAILQ_EMPTY(&dispatcher->filling))
-        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling));
+    close_all(dispatcher);
+}
+
+void intake_turn(struct dispatcher *dispatcher)
+{
+    size_t connections = pool_open_count(&dispatcher->pool);
+    size_t ahead = (connections + 1) * AHEAD_FLUSHES * (size_t)dispatcher->config->batch_bytes;
+
+    dispatcher->working_bytes = ahead < dispatcher->limit_bytes ? ahead : dispatcher->limit_bytes;
+    intake_announce_room(dispatcher);
+    if (dispatcher->full && TAILQ_EMPTY(&dispatcher->flushes) && TAILQ_EMPTY(&dispatcher->ready))
+        close_all(dispatcher);
 }
 
 bool intake_is_empty(const struct dispatcher *dispatcher)

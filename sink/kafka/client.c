@@ -33,7 +33,7 @@ static const struct property required[] = {
 /* Unless the user says otherwise. */
 static const struct property defaults[] = {
     {"fetch.queue.backoff.ms", "5"},
-    {"fetch.max.bytes", "8388608"},
+    {"fetch.max.bytes", "4194304"},
     {"fetch.wait.max.ms", "100"},
     {"queued.min.messages", "10000000"},
     {"socket.keepalive.enable", "true"},
@@ -66,12 +66,20 @@ static bool set_default(rd_kafka_conf_t *conf, const struct config *config, cons
     return user_value(config, name) || set(conf, name, value, err);
 }
 
-/* What depends on other settings. A sixteenth, since a queued message costs about twice its payload. */
+/*
+ * What depends on other settings. A queued message costs about twice its payload, so a sixteenth of the
+ * budget at most; and no more than the processor's cache holds, since each is touched again soon.
+ */
+enum { QUEUED_BYTES_MAX = 4 * 1024 * 1024 };
+
 static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
 {
     const char *protocol = user_value(config, "group.protocol");
     char *client_id = memory_printf("pgsluice-%s", config->instance_id);
-    char *kbytes = memory_printf("%lld", (long long)config->memory_limit_bytes / 16 / 1024);
+    int64_t queued_bytes = config->memory_limit_bytes / 16;
+    if (queued_bytes > QUEUED_BYTES_MAX)
+        queued_bytes = QUEUED_BYTES_MAX;
+    char *kbytes = memory_printf("%lld", (long long)queued_bytes / 1024);
     bool classic = !protocol || strcmp(protocol, "consumer") != 0;
 
     bool done = set_default(conf, config, "client.id", client_id, err) &&

@@ -31,11 +31,6 @@ static size_t count(const struct conn_list *list)
     return n;
 }
 
-static size_t open_count(const struct pool *pool)
-{
-    return count(&pool->connecting) + count(&pool->idle) + count(&pool->busy);
-}
-
 static struct conn_list *list_of(struct pool *pool, enum conn_state state)
 {
     switch (state) {
@@ -123,7 +118,7 @@ static void start_attempt(struct pool *pool)
 /* One attempt at a time: enough to grow, and no stampede on a server that has just come back. */
 static void maybe_start_attempt(struct pool *pool)
 {
-    size_t open = open_count(pool);
+    size_t open = pool_open_count(pool);
     bool more = open < pool->min || (pool->wanted && open < pool->max);
 
     if (more && TAILQ_EMPTY(&pool->connecting) && clock_now_ms() >= pool->next_attempt_ms) {
@@ -136,7 +131,7 @@ static void close_surplus(struct pool *pool)
 {
     struct conn *conn = TAILQ_FIRST(&pool->idle);
 
-    if (conn && open_count(pool) > pool->min && open_count(pool) > 1 &&
+    if (conn && pool_open_count(pool) > pool->min && pool_open_count(pool) > 1 &&
         clock_now_ms() - conn->idle_since_ms > SURPLUS_IDLE_MS)
         conn_close(conn);
 }
@@ -202,6 +197,11 @@ void pool_finish(struct pool *pool)
 {
     free(pool->conns);
     pool->conns = NULL;
+}
+
+size_t pool_open_count(const struct pool *pool)
+{
+    return count(&pool->connecting) + count(&pool->idle) + count(&pool->busy);
 }
 
 size_t pool_idle_count(const struct pool *pool)
