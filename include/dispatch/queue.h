@@ -46,6 +46,7 @@ struct queue {
     bool wants_headers;  /* its records' headers are read: see intake.c */
     bool alone;          /* its batches are flushed one at a time, to find a bad record */
     unsigned attempts;   /* failed flushes in a row */
+    unsigned halts;      /* in a row: none of them has moved the position */
     int64_t retry_at_ms; /* nothing is sent before */
     struct err halted;   /* why */
     uint64_t rows_count; /* written since it was assigned */

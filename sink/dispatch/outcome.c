@@ -45,6 +45,8 @@ static void commit_batch(struct dispatcher *dispatcher, struct batch *batch)
     struct err stop = batch->stop;
 
     count_commit(dispatcher, batch);
+    if (batch->to > queue->position)
+        queue->halts = 0;
     queue->position = batch->to;
     intake_drop(dispatcher, queue, batch);
     if (stopped)

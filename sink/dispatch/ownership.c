@@ -32,12 +32,13 @@ static void start_fetching(struct dispatcher *dispatcher, struct queue *queue)
 
 void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err)
 {
-    int64_t retry_ms = retry_halted_ms(queue->attempts, backoff_random());
+    int64_t retry_ms = retry_halted_ms(queue->halts, backoff_random());
 
     if (queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED)
         return;
     queue->halted = *err;
     queue->attempts++;
+    queue->halts++;
     queue->retry_at_ms = clock_now_ms() + retry_ms;
     log_error("partition halted", LOG_STR("topic", queue->route->topic),
               LOG_INT("partition", queue->partition), LOG_INT("position", queue->position),
