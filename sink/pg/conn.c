@@ -153,6 +153,7 @@ static void end_job(struct conn *conn)
     bool failed = conn->failed;
 
     conn->job = NULL;
+    conn->failed = false; /* what happens to the idle connection is another matter */
     job->conn = NULL;
     job->on_done(job, failed ? &error : NULL);
 }
