@@ -225,11 +225,11 @@ def test_topic_name_over_63_bytes_as_table(refused: Callable[..., Refusal]) -> N
 def test_names_of_63_bytes_are_fine(
     start_sink: Callable[..., Sink], mock: MockKafka, database: Postgres
 ) -> None:
-    table = "é" * 31 + "x"
+    table, topic = "é" * 31 + "x", "t" * 249
     database.query(f'CREATE TABLE "{table}" (id int)')
-    mock.create_topic("t" * 249, 1)
-    sink = start_sink(mock, topics="t" * 249, postgres=database, env={"SINK_TABLE": table})
-    sink.wait_for_log('"event":"claimed"')
+    mock.create_topic(topic, 1)
+    sink = start_sink(mock, topics=topic, postgres=database, env={"SINK_TABLE": table})
+    sink.wait_for(lambda: sink.positions(topic), what="a claim")
     assert sink.terminate() == DONE
 
 
@@ -311,9 +311,7 @@ def strict(own_postgres: Postgres) -> Postgres:
     rules = "host all sink 127.0.0.1/32 scram-sha-256\nhost all postgres 127.0.0.1/32 trust\n"
     (own_postgres.data / "pg_hba.conf").write_text(rules)
     own_postgres.query("SELECT pg_reload_conf()")
-    view = copy.copy(own_postgres)
-    view.user = "sink"
-    return view
+    return own_postgres
 
 
 def test_passwords(
@@ -321,27 +319,29 @@ def test_passwords(
     start_sink: Callable[..., Sink],
     mock: MockKafka,
     strict: Postgres,
-    own_postgres: Postgres,
 ) -> None:
     mock.create_topic("orders", 1)
-    wrong = refused("orders", postgres=strict)
+    user: dict[str, object] = {"PGUSER": "sink"}
+    wrong = refused("orders", postgres=strict, env=user)
     assert wrong.code == CONFIG
     for part in ("password authentication failed", "sink"):
         assert part in wrong.reasons[0]
 
-    file = own_postgres.directory / "password"
+    file = strict.directory / "password"
     file.write_text(SENTINEL + "\n")
-    of_file = refused("orders", postgres=strict, env={"PGPASSWORD": None, "PGPASSWORD_FILE": file})
+    from_file = {**user, "PGPASSWORD": None, "PGPASSWORD_FILE": file}
+    of_file = refused("orders", postgres=strict, env=from_file)
     assert of_file.code == CONFIG
     assert "password authentication failed" in of_file.reasons[0]
 
-    none = refused("orders", postgres=strict, env={"PGPASSWORD": None, "PGPASSFILE": "/dev/null"})
+    no_file = file.with_name("no_file")
+    none = refused("orders", postgres=strict, env={**user, "PGPASSWORD": None, "PGPASSFILE": no_file})
     assert none.code == CONFIG
     assert "password" in none.reasons[0]
 
     file.write_text("right\n")
-    sink = start_sink(mock, topics="orders", postgres=strict, env={"PGPASSWORD_FILE": file})
-    sink.wait_for_log('"event":"claimed"')
+    sink = start_sink(mock, topics="orders", postgres=strict, env=from_file)
+    sink.wait_for(lambda: sink.positions("orders"), what="a claim")
     assert sink.terminate() == DONE
     assert '"right"' not in sink.log_text()
 
