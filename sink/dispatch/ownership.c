@@ -215,8 +215,8 @@ static void on_claimed(struct claim *claim, enum claim_result result, const stru
     struct queue *queue = running->queue;
 
     queue->claiming = false;
-    if (queue->state == QUEUE_REVOKED) {
-        ownership_bury(dispatcher, queue);
+    if (queue->state != QUEUE_CLAIMING) {
+        ownership_bury(dispatcher, queue); /* revoked meanwhile, or halted: then it claims anew */
     } else if (result == CLAIM_TAKEN) {
         on_position(dispatcher, queue, &claim->position);
     } else if (result == CLAIM_NO_ROW) {

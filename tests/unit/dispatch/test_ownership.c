@@ -1,0 +1,54 @@
+/* The life of a queue: routed, claimed, placed, open; halted and tried again; revoked. */
+#include "dispatcher_fixture.h"
+
+static void a_halt_while_claiming_does_not_meet_the_claims_answer(void **state)
+{
+    struct queue *queue = open_at(0, 0);
+    struct err err;
+
+    (void)state;
+    append_range(queue, 0, 1);
+    conn_lose(await_flush());
+    pass_ms(200);
+    struct conn *claim = await_claim();
+    err_set(&err, ERR_OUTAGE, "CRC");
+    ownership_halt(&dispatcher, queue, &err);
+    give_position(claim, 0, 2);
+    assert_int_equal(queue->state, QUEUE_HALTED);
+    pass_ms(70000);
+    answer_catalog();
+    answer_claim(0, 3);
+    assert_int_equal(queue->state, QUEUE_OPEN);
+}
+
+static void one_claim_at_a_time(void **state)
+{
+    struct queue *queue = open_at(0, 0);
+    struct err err;
+
+    (void)state;
+    append_range(queue, 0, 1);
+    conn_lose(await_flush());
+    pass_ms(200);
+    struct conn *claim = await_claim();
+    err_set(&err, ERR_OUTAGE, "CRC");
+    ownership_halt(&dispatcher, queue, &err);
+    pass_ms(70000);
+    answer_catalog();
+    turns();
+    assert_int_equal(queue->state, QUEUE_UNCLAIMED);
+    give_position(claim, 0, 2);
+    assert_int_equal(queue->state, QUEUE_UNCLAIMED);
+    answer_claim(0, 3);
+    assert_int_equal(queue->epoch, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        DISPATCHER_TEST(a_halt_while_claiming_does_not_meet_the_claims_answer),
+        DISPATCHER_TEST(one_claim_at_a_time),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
