@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from datetime import timedelta
 from typing import Any, Iterator
 
 import orders
 from cluster import Cluster, command_options, support_program
 from process import Child, TemporaryDirectory, tail
-from wait import wait_until
+
+ENDLESS = 1_000_000_000
 
 SOURCES = ("web", "ios", "android", "shop", "partner", "market", "phone", "import")
 NOTES = (
@@ -47,12 +47,12 @@ def order_texts(first: int, count: int, seed: int = 1) -> Iterator[str]:
 class Load:
     """produce_orders in the background; an option is a keyword, as in Cluster.produce_orders().
 
-    with Load(kafka, "orders", 500_000, rate=20_000) as load:
+    with Load(kafka, "orders", rate=20_000) as load:
         ...
-        load.wait()
+        load.stop()
     """
 
-    def __init__(self, cluster: Cluster, topic: str, records: int, **options: Any) -> None:
+    def __init__(self, cluster: Cluster, topic: str, records: int = ENDLESS, **options: Any) -> None:
         options.setdefault("partitions", len(cluster.partitions(topic)))
         argv = [str(support_program("produce_orders")), "--bootstrap", cluster.bootstrap]
         argv += ["--topic", topic, "--records", str(records), *command_options(options)]
@@ -72,6 +72,11 @@ class Load:
         summary: dict[str, Any] = json.loads(tail(self._log, 1))
         return summary
 
+    def stop(self) -> None:
+        """End it in the middle: what is delivered by then is the load."""
+        assert self.running, f"the load was over too early: {tail(self._log)}"
+        self._child.kill()
+
     def __enter__(self) -> "Load":
         return self
 
@@ -79,8 +84,3 @@ class Load:
         self._child.kill()
         self._temporary.close()
 
-
-def let_pass(seconds: float) -> None:
-    """For a fault's moment or duration, which is a time and no condition."""
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, seconds + 5, "time", interval_s=min(seconds, 0.01))
