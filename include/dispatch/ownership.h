@@ -21,6 +21,12 @@ void ownership_revoke(struct dispatcher *dispatcher, struct queue *queue);
 /* Stops a partition until a later try, and says why; Kafka's errors come here as well. */
 void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err);
 
+/*
+ * PostgreSQL was away: open queues claim again. It may have lost its last commits, or be another one that
+ * never had them, and a queue that has nothing to send would not notice.
+ */
+void ownership_check(struct dispatcher *dispatcher);
+
 /* Destroys a revoked queue once nothing of it is under way. */
 void ownership_bury(struct dispatcher *dispatcher, struct queue *queue);
 

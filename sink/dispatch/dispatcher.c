@@ -189,8 +189,8 @@ static void on_postgres_lost(void *opaque, const struct err *err)
 
 static void on_postgres_found(void *opaque, int64_t away_ms)
 {
-    (void)opaque;
     log_info("PostgreSQL is back", LOG_INT("away_ms", away_ms));
+    ownership_check(opaque);
 }
 
 static void init_lists(struct dispatcher *dispatcher)

@@ -141,6 +141,18 @@ struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic,
     return queue;
 }
 
+void ownership_check(struct dispatcher *dispatcher)
+{
+    struct queue *queue = TAILQ_FIRST(&dispatcher->queues[QUEUE_OPEN]);
+
+    while (queue && dispatcher->flush_settings.exactly_once) {
+        struct queue *next = TAILQ_NEXT(queue, entry);
+        if (!queue->flush) /* a flush finds out for itself */
+            dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+        queue = next;
+    }
+}
+
 /* After a REVOKED queue's last thing came back. */
 void ownership_bury(struct dispatcher *dispatcher, struct queue *queue)
 {
@@ -253,4 +265,3 @@ void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct 
     dispatcher_set_queue_state(dispatcher, queue, QUEUE_CLAIMING);
     claim_start(&running->claim, conn, on_claimed);
 }
-

@@ -4,7 +4,7 @@
  *      ^  ^                     ^    ^            |                        | | |
  *      |  |                     |    | place      | answered: no row       | | |
  *      |  |                     |    +--------- UNPLACED                   | | |
- *      |  |                     +---- fenced, commit unknown --------------+ | |
+ *      |  |                     +---- fenced, commit unknown, server away -+ | |
  *      |  +-------------------------- the table may have changed ------------+ |
  *      +---- time to try again --- HALTED <--- can't go on --------------------+ (from any state)
  *
