@@ -1,0 +1,160 @@
+"""A drain: topics that are full, a new consumer group, and the time until the last row is visible.
+
+Whoever moves the rows is watched the same way: PostgreSQL is asked from outside how far it is, and CPU
+clocks are read at each answer. Tables are empty and a checkpoint has been made before.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any, Callable, Mapping, Sequence
+
+import usage
+from process import ProcessDied
+from progress import Watch
+from reference import Reference
+from run import Run, Sample
+from sink import Sink
+from testbed import Testbed
+
+STALLED_S = 60.0
+SLICE_S = 0.5
+
+
+class Meter:
+    """What everybody has used since the meter was made."""
+
+    def __init__(self, bed: Testbed, pids: Callable[[], Sequence[int]], watch: Watch) -> None:
+        self._bed = bed
+        self._pids = pids
+        self._watch = watch
+        self._machine = usage.Machine.now()
+        self._postgres_s = bed.postgres_cpu_s(watch.backend)
+        self._broker_s = bed.broker_cpu_s()
+        self._ours_s = self._observers_s()
+
+    def sample(self, at_s: float, rows: int) -> Sample:
+        """The subject's processes are started after the meter, so all of theirs counts."""
+        subject_s = sum(map(usage.cpu_s, self._pids()))
+        postgres_s = self._bed.postgres_cpu_s(self._watch.backend) - self._postgres_s
+        return Sample(at_s, rows, subject_s, postgres_s, self._bed.broker_cpu_s() - self._broker_s)
+
+    def finish(self, run: Run, last: Sample) -> None:
+        """Right after the last sample, while the processes live."""
+        memory = usage.memory(self._pids())
+        ours_s = last.subject_s + last.postgres_s + last.broker_s + self._observers_s() - self._ours_s
+        run.disturbance = usage.disturbance(self._machine, usage.Machine.now(), ours_s)
+        run.cpu_s, run.postgres_cpu_s, run.broker_cpu_s = last[2:]
+        run.peak_rss_kib = memory.peak_rss_kib
+        run.voluntary_switches = memory.voluntary_switches
+        run.involuntary_switches = memory.involuntary_switches
+
+    def _observers_s(self) -> float:
+        watchers = usage.cpu_s(self._watch.pid) + usage.cpu_s(self._watch.backend)
+        return usage.own_cpu_s() + watchers
+
+
+def watch_until(
+    goal: int, watch: Watch, meter: Meter, samples: list[Sample], check: Callable[[], Any]
+) -> Sample:
+    """Sample until the goal is visible; `check` raises when the subject has died."""
+    deadline_s = time.monotonic() + STALLED_S
+    while True:
+        seen = watch.next(SLICE_S)
+        if seen is not None:
+            samples.append(meter.sample(seen.at_ns / 1e9, seen.value))
+            if seen.value >= goal:
+                return samples[-1]
+            deadline_s = time.monotonic() + STALLED_S
+        check()
+        if time.monotonic() > deadline_s:
+            raise ProcessDied(f"stalled at {samples[-1].rows if samples else 0:,} of {goal:,}")
+
+
+# --- The sink -----------------------------------------------------------------------------------
+
+
+def position_sql(group: str) -> str:
+    """The sum of positions, which begin at 0: how many records are done."""
+    return (
+        "SELECT coalesce(sum(next_offset), 0)::bigint FROM pgsluice.offsets"
+        f" WHERE sink = '{group}'"
+    )
+
+
+def drain(
+    bed: Testbed,
+    reference: Reference,
+    env: Mapping[str, object] | None = None,
+    replicas: int = 1,
+    pg_env: Mapping[str, str] | None = None,
+) -> Run:
+    """The sink drains the reference's topics; a run that does not end as it must is void."""
+    workload = reference.workload
+    run = Run("pgsluice", rows=reference.records)
+    group = bed.name("bench")
+    settings = {**workload.env, **(env or {})}
+    bed.clear(workload.tables)
+    with ExitStack() as stack:
+        watch = stack.enter_context(Watch(bed.pg_env, position_sql(group)))
+        sinks = [
+            bed.sink(workload.topic_list, group, settings, f"sink-{number}", pg_env)
+            for number in range(1, replicas + 1)
+        ]
+        for sink in sinks:
+            stack.callback(sink.close)
+        try:
+            _drain(bed, run, watch, sinks)
+        except (AssertionError, RuntimeError, OSError) as error:
+            run.void = str(error)
+    run.void = run.void or reference.fault(bed.postgres) or reference.dead_letter_fault(bed.postgres)
+    return run
+
+
+def _drain(bed: Testbed, run: Run, watch: Watch, sinks: Sequence[Sink]) -> None:
+    meter = Meter(bed, lambda: [sink.pid for sink in sinks if sink.alive], watch)
+    started_s = time.time()
+    for sink in sinks:
+        sink.start()
+
+    def check() -> None:
+        for sink in sinks:
+            sink.child.check_alive()
+
+    last = watch_until(run.rows, watch, meter, run.samples, check)
+    meter.finish(run, last)
+    for sink in sinks:
+        if sink.terminate() != 0:
+            raise ProcessDied(f"the sink exited {sink.exit_code}:\n{sink.log_text()[-2000:]}")
+    assigned_s = min(map(assigned_at, sinks))
+    run.seconds = last.at_s - assigned_s
+    run.details["start_s"] = round(assigned_s - started_s, 4)
+    run.details["first_rows_s"] = round(
+        next((s.at_s for s in run.samples if s.rows), last.at_s) - started_s, 4
+    )
+    run.details["flushes"] = sum(stopped_line(sink).get("flushes", 0) for sink in sinks)
+    run.details["worst_second"] = run.worst_second()
+
+
+def start_cpu_s(bed: Testbed, topic: str) -> float:
+    """What a start costs, until it fetches: what short drains are told without."""
+    with bed.sink(topic, bed.name("start"), {}) as sink:
+        sink.wait_for_log('"fetching"')
+        used_s = usage.cpu_s(sink.pid)
+        sink.terminate()
+    return used_s
+
+
+def assigned_at(sink: Sink) -> float:
+    """When it was given its partitions: from then on it fetches."""
+    for line in sink.log_lines():
+        if line.get("event") == "assigned":
+            return datetime.fromisoformat(line["time"]).timestamp()
+    raise ProcessDied("the sink was never assigned a partition")
+
+
+def stopped_line(sink: Sink) -> dict[str, Any]:
+    lines = [line for line in sink.log_lines() if line.get("event") == "stopped"]
+    return lines[-1] if lines else {}

@@ -1,0 +1,96 @@
+"""One run of one subject, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Sample(NamedTuple):
+    """While a run goes on: rows that were visible, and CPU seconds since its begin."""
+
+    at_s: float
+    rows: int
+    subject_s: float
+    postgres_s: float
+    broker_s: float
+
+
+@dataclass
+class Run:
+    """`seconds` are those in which rows moved; CPU is that of the whole run, start included."""
+
+    subject: str
+    rows: int = 0  # records, where some of them are no rows
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    postgres_cpu_s: float = 0.0
+    broker_cpu_s: float = 0.0
+    peak_rss_kib: int = 0
+    voluntary_switches: int = 0
+    involuntary_switches: int = 0
+    disturbance: float = 0.0  # the share of the machine that others had
+    void: str | None = None  # why it does not count
+    details: dict[str, Any] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return self.rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def cpu_per_million(self) -> float:
+        return self.cpu_s * 1e6 / self.rows if self.rows else 0.0
+
+    @property
+    def postgres_cpu_per_million(self) -> float:
+        return self.postgres_cpu_s * 1e6 / self.rows if self.rows else 0.0
+
+    @property
+    def broker_cpu_per_million(self) -> float:
+        return self.broker_cpu_s * 1e6 / self.rows if self.rows else 0.0
+
+    def worst_second(self) -> float | None:
+        """The slowest whole second's rate as a share of the mean; None when it was too short to tell."""
+        return worst_window(self.samples, self.rows, 1.0)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "subject": self.subject,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 4),
+            "rows_per_s": round(self.rate),
+            "cpu_s_per_million": round(self.cpu_per_million, 4),
+            "postgres_cpu_s_per_million": round(self.postgres_cpu_per_million, 4),
+            "broker_cpu_s_per_million": round(self.broker_cpu_per_million, 4),
+            "peak_rss_kib": self.peak_rss_kib,
+            "voluntary_switches": self.voluntary_switches,
+            "involuntary_switches": self.involuntary_switches,
+            "disturbance": round(self.disturbance, 4),
+            "void": self.void,
+            **self.details,
+        }
+
+
+def worst_window(samples: list[Sample], rows: int, window_s: float) -> float | None:
+    """Windows lie between the first sample with rows and the last; each second is looked at twice."""
+    moving = [sample for sample in samples if 0 < sample.rows]
+    if len(moving) < 2 or moving[-1].at_s - moving[0].at_s < 3 * window_s:
+        return None
+    first, last = moving[0], moving[-1]
+    mean = (last.rows - first.rows) / (last.at_s - first.at_s)
+    starts = int((last.at_s - first.at_s - window_s) / (window_s / 2))
+    rates = [
+        (_rows_at(moving, at + window_s) - _rows_at(moving, at)) / window_s
+        for at in (first.at_s + step * window_s / 2 for step in range(starts + 1))
+    ]
+    return min(rates) / mean
+
+
+def _rows_at(samples: list[Sample], at_s: float) -> float:
+    """Between two samples, as if rows had come evenly."""
+    for before, after in zip(samples, samples[1:]):
+        if before.at_s <= at_s <= after.at_s:
+            share = (at_s - before.at_s) / (after.at_s - before.at_s or 1)
+            return before.rows + share * (after.rows - before.rows)
+    return samples[-1].rows if at_s > samples[-1].at_s else samples[0].rows
