@@ -65,6 +65,12 @@ static void on_committed(struct dispatcher *dispatcher, struct flush *flush)
     }
 }
 
+/* Whether its batches wait for another flush; else they go when this one is over. */
+static bool goes_on(const struct queue *queue)
+{
+    return queue->state != QUEUE_REVOKED && queue->state != QUEUE_HALTED;
+}
+
 /* The flush is over and was not committed: its batches wait again, or go with their queue. */
 static void release_batches(struct dispatcher *dispatcher, struct flush *flush)
 {
@@ -72,7 +78,7 @@ static void release_batches(struct dispatcher *dispatcher, struct flush *flush)
         struct batch *batch = flush->batches[i];
         batch->queue->flush = NULL;
         batch_set_state(batch, BATCH_READY);
-        if (batch->queue->state == QUEUE_REVOKED || batch->queue->state == QUEUE_HALTED)
+        if (!goes_on(batch->queue))
             intake_drop(dispatcher, batch->queue, batch);
     }
 }
@@ -158,8 +164,9 @@ static void on_failed(struct dispatcher *dispatcher, struct flush *flush, const 
         queue->flush = NULL; /* once for each queue */
         act_on_queue(dispatcher, queue, &decision, &error->err);
     }
+    bool refuses = blame.batch && goes_on(blame.batch->queue);
     release_batches(dispatcher, flush);
-    if (blame.batch && blame.batch->state == BATCH_READY)
+    if (refuses)
         refuse_record(dispatcher, &blame, error);
 }
 

@@ -269,8 +269,8 @@ static inline bool append_large(struct queue *queue, int64_t offset)
 {
     static char value[20 * 1024];
 
-    snprintf(value, sizeof(value), "{\"id\": %" PRId64 ", \"note\": \"x\", \"pad\": \"%*s\"}",
-             offset, 18 * 1024, "");
+    snprintf(value, sizeof(value), "{\"id\": %" PRId64 ", \"note\": \"%*s\"}", offset, 18 * 1024,
+             "");
     return append_value(queue, offset, value);
 }
 
