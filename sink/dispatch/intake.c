@@ -278,14 +278,21 @@ size_t intake_drop_unsent(struct dispatcher *dispatcher, struct queue *queue)
     return records;
 }
 
-/* A table that has changed: what waits is encoded anew, so that it fits. */
-void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue)
+static struct batch *find_outdated(const struct queue *queue)
 {
     struct batch *batch;
 
     TAILQ_FOREACH(batch, &queue->batches, entry)
         if (batch->state == BATCH_READY && batch->mapping != queue->route->mapping)
-            intake_encode(dispatcher, batch);
+            return batch;
+    return NULL;
+}
+
+/* A table that has changed: what waits is encoded anew, so that it fits, or is even read again. */
+void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue)
+{
+    for (struct batch *batch; (batch = find_outdated(queue));)
+        intake_encode(dispatcher, batch);
     dispatcher_update_ready(dispatcher, queue);
 }
 
