@@ -241,6 +241,8 @@ static void on_claimed(struct claim *claim, enum claim_result result, const stru
     } else {
         log_warn("claim failed", LOG_STR("topic", queue->route->topic),
                  LOG_INT("partition", queue->partition), LOG_ERR(err));
+        queue->retry_at_ms =
+            clock_now_ms() + retry_decide(err->class, false, 0, backoff_random()).delay_ms;
         dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
     }
     free(running);

@@ -84,11 +84,29 @@ static void a_server_that_is_back_where_it_was_changes_nothing(void **state)
     assert_int_equal(queue->position, 2);
 }
 
+static void a_claim_that_fails_waits_before_the_next_one(void **state)
+{
+    int claims = 0;
+
+    (void)state;
+    ownership_assign(&dispatcher, "orders", 0);
+    answer_catalog();
+    for (int i = 0; i < 1000; i++) {
+        struct conn *claim = conn_running("SET LOCAL lock_timeout");
+        if (claim)
+            conn_fail(claim, "25006", "cannot execute UPDATE in a read-only transaction", NULL);
+        claims += claim != NULL;
+        pass_ms(1);
+    }
+    assert_in_range(claims, 2, 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         DISPATCHER_TEST(a_halt_while_claiming_does_not_meet_the_claims_answer),
         DISPATCHER_TEST(one_claim_at_a_time),
+        DISPATCHER_TEST(a_claim_that_fails_waits_before_the_next_one),
         DISPATCHER_TEST(a_server_that_is_back_is_asked_whether_it_went_back_in_time),
         DISPATCHER_TEST(a_server_that_is_back_where_it_was_changes_nothing),
     };
