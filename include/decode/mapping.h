@@ -44,6 +44,7 @@ struct mapping {
     struct mapping *next; /* the table's former versions */
     char *topic;
     struct table table;
+    char table_version[TABLE_VERSION_BYTES + 1]; /* the route's; empty: not known */
     enum type_format format; /* binary when every mapped column's type is hand-encoded */
     struct mapping_column *columns;
     size_t columns_count;

@@ -45,6 +45,7 @@ struct queue {
     bool fetching;       /* Kafka's records of this partition come to us */
     bool wants_headers;  /* its records' headers are read: see intake.c */
     bool alone;          /* its batches are flushed one at a time, to find a bad record */
+    unsigned tried;      /* its route's changes when the last flush began */
     unsigned attempts;   /* failed flushes in a row */
     unsigned halts;      /* in a row: none of them has moved the position */
     int64_t retry_at_ms; /* nothing is sent before */

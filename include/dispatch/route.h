@@ -26,7 +26,7 @@ struct route {
     char *table_name;
     struct mapping *mapping; /* the newest; its former versions hang on its `next` */
     struct err err;          /* of ROUTE_BROKEN */
-    bool changed;            /* the last load brought another mapping than before */
+    unsigned changes;        /* loads that brought another mapping or table version than before */
 
     /* private: */
     const struct config *config;
@@ -34,6 +34,7 @@ struct route {
     route_loaded_cb on_loaded;
     void *opaque;
     bool answered;
+    char version[TABLE_VERSION_BYTES + 1];
 };
 
 TAILQ_HEAD(route_list, route);

@@ -10,6 +10,9 @@
 /* What pgsluice.advance raises when a position is not the expected one. */
 #define SQLSTATE_FENCED "PS001"
 
+/* What pgsluice.expect_table raises when the table has changed since rows were encoded for it. */
+#define SQLSTATE_TABLE_CHANGED "PS002"
+
 /* NULL or empty: the server said nothing, so the connection is gone: ERR_OUTAGE. */
 enum err_class sqlstate_class(const char *sqlstate);
 

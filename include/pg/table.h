@@ -76,6 +76,21 @@ bool table_parse(struct table *table, const char *name, const PGresult *result,
 
 void table_finish(struct table *table);
 
+/*
+ * A table's version changes whenever its description may have: 32 hexadecimal digits, made by
+ * pgsluice.table_version. Read before the description, it is at worst older than that.
+ */
+enum { TABLE_VERSION_BYTES = 32 };
+
+/* Appends the query for it. False (ERR_CONFIG): as table_query. */
+bool table_version_query(struct buffer *sql, const char *name, struct err *err) MUST_CHECK;
+
+/*
+ * Appends a statement that locks the table against changes until the transaction ends, and raises
+ * SQLSTATE_TABLE_CHANGED unless it still has this version.
+ */
+void table_expect_sql(struct buffer *sql, const struct table *table, const char *version);
+
 /* NULL: no such column. */
 const struct column *table_column(const struct table *table, const char *name);
 

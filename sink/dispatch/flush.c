@@ -2,9 +2,11 @@
  * The protocol of a flush, in two round trips:
  *
  *   sink                                                          PostgreSQL
- *   ---- SELECT pgsluice.advance(...); COPY t FROM STDIN;  ------>
+ *   ---- SELECT pgsluice.advance(...); ----------------------------->
+ *        SELECT pgsluice.expect_table(...); COPY t FROM STDIN;
  *        [COPY t (fewer columns) ...;] [COPY pgsluice.dead_letters ...;]
  *   <--- advanced: the rows of pgsluice.offsets are locked --------
+ *   <--- the table is as it was, and is locked against changes ----
  *   <--- ready for the first COPY's data --------------------------
  *   ---- rows, 64 KiB at a time, end of data -------------------->
  *        (again for each further COPY)
@@ -20,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "dispatch/route.h"
 #include "ops/log.h"
 #include "pg/dead_letters.h"
 #include "pg/offsets.h"
@@ -187,6 +190,15 @@ static void add_advance(struct flush *flush)
     free(moves);
 }
 
+/* COPY carries no types: in another table than the one they were made for, bytes mean something else. */
+static void add_expectation(struct flush *flush)
+{
+    const struct mapping *mapping = flush->batches[0]->mapping;
+
+    if (mapping->table_version[0])
+        table_expect_sql(&flush->sql, &mapping->table, mapping->table_version);
+}
+
 /* COPY data, piece by piece. */
 
 static struct flush *flush_of(struct conn_job *job)
@@ -237,7 +249,7 @@ static void on_result(struct conn_job *job, const PGresult *result)
     struct flush *flush = flush_of(job);
 
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        return; /* advance */
+        return; /* advance, or the table's version */
     const struct flush_part *part = &flush->parts[flush->copied++];
     size_t copied = strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
     if (copied != part->rows_count)
@@ -258,9 +270,12 @@ void flush_start(struct flush *flush, struct conn *conn)
     flush->started_us = clock_now_us();
     if (flush->settings->exactly_once)
         add_advance(flush);
+    add_expectation(flush);
     for (size_t i = 0; i < flush->batches_count; i++) {
+        struct queue *queue = flush->batches[i]->queue;
         batch_set_state(flush->batches[i], BATCH_FLUSHING);
-        flush->batches[i]->queue->flush = flush;
+        queue->flush = flush;
+        queue->tried = queue->route->changes;
         add_rows(flush, flush->batches[i]);
     }
     add_dead_letters(flush);

@@ -85,7 +85,8 @@ static void on_queue_routed(struct dispatcher *dispatcher, struct queue *queue)
 
     if (route->state == ROUTE_BROKEN) {
         ownership_halt(dispatcher, queue, &route->err);
-    } else if (queue->attempts > 0 && !TAILQ_EMPTY(&queue->batches) && !route->changed) {
+    } else if (queue->attempts > 0 && !TAILQ_EMPTY(&queue->batches) &&
+               queue->tried == route->changes) {
         ownership_halt(dispatcher, queue, &queue->halted); /* reading it anew mended nothing */
     } else if (queue->fetching) {
         dispatcher_set_queue_state(dispatcher, queue, QUEUE_OPEN);
@@ -110,6 +111,9 @@ static void on_route_loaded(struct route *route, void *opaque)
             on_queue_routed(dispatcher, queue);
         queue = next;
     }
+    TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_OPEN], entry)
+        if (queue->route == route)
+            intake_encode_anew(dispatcher, queue);
 }
 
 void ownership_load(struct dispatcher *dispatcher, struct route *route, struct conn *conn)

@@ -40,13 +40,15 @@ static bool adopt(struct route *route, struct mapping *mapping)
 {
     if (!mapping)
         return false;
-    route->changed = !route->mapping || !mapping_same(route->mapping, mapping);
-    if (route->changed) {
+    bool same = route->mapping && mapping_same(route->mapping, mapping);
+    route->changes += !same || strcmp(route->mapping->table_version, route->version) != 0;
+    if (same) {
+        mapping_destroy(mapping);
+    } else {
         mapping->next = route->mapping;
         route->mapping = mapping;
-    } else {
-        mapping_destroy(mapping);
     }
+    memcpy(route->mapping->table_version, route->version, sizeof(route->version));
     return true;
 }
 
@@ -77,6 +79,10 @@ static void on_description(struct conn_job *job, const PGresult *result)
     struct route *route = route_of(job);
     struct err err;
 
+    if (PQnfields(result) == 1) {
+        snprintf(route->version, sizeof(route->version), "%s", PQgetvalue(result, 0, 0));
+        return;
+    }
     route->answered = true;
     if (!take_answer(route, result, &err))
         return; /* route->err has it */
@@ -102,7 +108,9 @@ void route_load(struct route *route, struct conn *conn, route_loaded_cb on_loade
     assert(route->state == ROUTE_UNKNOWN);
     route->on_loaded = on_loaded_cb;
     route->opaque = opaque;
-    if (!table_query(&sql, route->table_name, &route->err)) {
+    route->version[0] = '\0';
+    if (!table_version_query(&sql, route->table_name, &route->err) ||
+        !table_query(&sql, route->table_name, &route->err)) {
         route->state = ROUTE_BROKEN;
         buffer_finish(&sql);
         on_loaded_cb(route, opaque);

@@ -12,6 +12,7 @@ static const struct {
     enum err_class class;
 } classes[] = {
     {SQLSTATE_FENCED, ERR_FENCED},
+    {SQLSTATE_TABLE_CHANGED, ERR_CONFIG},
     {"55P03", ERR_CONTENTION}, /* lock_not_available */
     {"57014", ERR_CONTENTION}, /* query_canceled, also statement_timeout */
     {"40", ERR_CONTENTION},    /* transaction rollback: serialization, deadlock */

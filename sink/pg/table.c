@@ -130,18 +130,39 @@ static bool append_regclass(struct buffer *regclass, const char *name, struct er
     return append_part(regclass, point + 1, strlen(point + 1), err);
 }
 
-bool table_query(struct buffer *sql, const char *name, struct err *err)
+/* A query around the quoted name as a literal. */
+static bool append_query(struct buffer *sql, const char *before, const char *name,
+                         const char *after, struct err *err)
 {
     struct buffer regclass = {0};
 
     bool valid = append_regclass(&regclass, name, err);
     if (valid) {
-        buffer_append_text(sql, QUERY_BEFORE_NAME);
+        buffer_append_text(sql, before);
         append_literal(sql, buffer_text(&regclass));
-        buffer_append_text(sql, QUERY_AFTER_NAME);
+        buffer_append_text(sql, after);
     }
     buffer_finish(&regclass);
     return valid;
+}
+
+bool table_query(struct buffer *sql, const char *name, struct err *err)
+{
+    return append_query(sql, QUERY_BEFORE_NAME, name, QUERY_AFTER_NAME, err);
+}
+
+bool table_version_query(struct buffer *sql, const char *name, struct err *err)
+{
+    return append_query(sql, "SELECT pgsluice.table_version(", name, ");", err);
+}
+
+void table_expect_sql(struct buffer *sql, const struct table *table, const char *version)
+{
+    buffer_append_text(sql, "SELECT pgsluice.expect_table(");
+    append_literal(sql, table->quoted);
+    buffer_append_text(sql, ", ");
+    append_literal(sql, version);
+    buffer_append_text(sql, ");");
 }
 
 /* --- The answer ------------------------------------------------------------------------------ */

@@ -38,7 +38,7 @@ static void a_standby_is_an_outage(void **state)
 static void what_is_not_known_waits_as_an_outage(void **state)
 {
     (void)state;
-    ASSERT_CLASS(ERR_OUTAGE, "XX000", "XX001", "25P02", "55000", "99999", "P0002", "PS002");
+    ASSERT_CLASS(ERR_OUTAGE, "XX000", "XX001", "25P02", "55000", "99999", "P0002", "PS009");
 }
 
 static void what_another_transaction_caused_is_contention(void **state)
