@@ -306,7 +306,7 @@ def test_schema_that_is_trusted_but_missing(
     mock.produce("orders", records(0, 5, 0))
     sink = start_sink(mock, topics="orders", postgres=database, env={"SINK_MIGRATE": "off"})
     sink.wait_for(lambda: halts(sink, "orders"), what="halt")
-    assert "pgsluice.offsets" in halts(sink, "orders")[0]["reason"]
+    assert "pgsluice" in halts(sink, "orders")[0]["reason"]
     migrating = start_sink(mock, topics="orders", postgres=database, command="migrate")
     assert migrating.wait_exit() == 0
     sink.wait_until_caught_up("orders", MENDED_S)
