@@ -54,11 +54,6 @@ void intake_announce_room(struct dispatcher *dispatcher)
     dispatcher->hooks.room(dispatcher->hooks.opaque);
 }
 
-static void recount(struct dispatcher *dispatcher, struct batch *batch, size_t before)
-{
-    dispatcher->overhead_bytes += batch_overhead_bytes(batch) - before;
-}
-
 /* Batches: from the free list and back. */
 
 static struct batch *take_batch(struct dispatcher *dispatcher)
@@ -76,19 +71,41 @@ static struct batch *take_batch(struct dispatcher *dispatcher)
     return batch;
 }
 
-/* Kept memory is memory too: no more than a quarter of the budget. */
+/*
+ * Kept memory is memory too: it makes way for what is in use, and is no more than three quarters of the
+ * budget.
+ */
+static void trim_kept(struct dispatcher *dispatcher)
+{
+    size_t used = intake_memory_bytes(dispatcher);
+    size_t limit = dispatcher->limit_bytes;
+    size_t room = used < limit ? limit - used : 0;
+    size_t batches = room / 2 < limit / 4 ? room / 2 : limit / 4;
+
+    while (dispatcher->free_batches_bytes > batches) {
+        struct batch *batch = TAILQ_LAST(&dispatcher->free_batches, batch_list);
+        TAILQ_REMOVE(&dispatcher->free_batches, batch, entry);
+        dispatcher->free_batches_bytes -= batch_overhead_bytes(batch);
+        batch_destroy(batch);
+    }
+    size_t chunks = room - dispatcher->free_batches_bytes;
+    arena_store_trim(&dispatcher->store, chunks < limit / 2 ? chunks : limit / 2);
+}
+
 static void give_back_batch(struct dispatcher *dispatcher, struct batch *batch)
 {
     dispatcher->overhead_bytes -= batch_overhead_bytes(batch);
     dispatcher->batches_count--;
     batch_reset(batch);
-    if (dispatcher->free_batches_bytes + batch_overhead_bytes(batch) < dispatcher->limit_bytes / 4) {
-        TAILQ_INSERT_HEAD(&dispatcher->free_batches, batch, entry);
-        dispatcher->free_batches_bytes += batch_overhead_bytes(batch);
-    } else {
-        batch_destroy(batch);
-    }
-    arena_store_trim(&dispatcher->store, dispatcher->limit_bytes / 2);
+    TAILQ_INSERT_HEAD(&dispatcher->free_batches, batch, entry);
+    dispatcher->free_batches_bytes += batch_overhead_bytes(batch);
+    trim_kept(dispatcher);
+}
+
+static void recount(struct dispatcher *dispatcher, struct batch *batch, size_t before)
+{
+    dispatcher->overhead_bytes += batch_overhead_bytes(batch) - before;
+    trim_kept(dispatcher);
 }
 
 /* Encoding. */
