@@ -6,7 +6,9 @@
  * - fetch.queue.backoff.ms: librdkafka stops fetching for 1 s when its queue is full; with a queue that
  *   is small against the traffic that costs a factor of 19.
  * - queued.*: the bytes decide, not the count, and they are part of SINK_MEMORY_LIMIT.
- * - fetch.max.bytes: receive buffers that stay in the processor's cache, and a bound on the overshoot.
+ * - fetch.max.bytes: receive buffers that stay in the processor's cache, and a bound on the overshoot: the
+ *   queue's limit stops fetches, but not those under way, one for each broker, which cost about three times
+ *   their bytes when the records are small.
  */
 #include "kafka/client.h"
 
@@ -66,6 +68,18 @@ static bool set_default(rd_kafka_conf_t *conf, const struct config *config, cons
     return user_value(config, name) || set(conf, name, value, err);
 }
 
+/* librdkafka wants no less than message.max.bytes, whose default is a million. */
+static char *fetch_max_bytes(const struct config *config)
+{
+    enum { SMALLEST = 1 << 20, LARGEST = 8 << 20 };
+    const char *message_max = user_value(config, "message.max.bytes");
+    long long least = message_max ? strtoll(message_max, NULL, 10) : 0;
+    long long wanted = config->memory_limit_bytes / 64;
+
+    wanted = wanted < SMALLEST ? SMALLEST : wanted > LARGEST ? LARGEST : wanted;
+    return memory_printf("%lld", wanted > least ? wanted : least);
+}
+
 /*
  * What depends on other settings. A queued message costs about twice its payload, so a sixteenth of the
  * budget at most; and no more than the processor's cache holds, since each is touched again soon.
@@ -79,14 +93,17 @@ static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, stru
     int64_t queued_bytes = config->memory_limit_bytes / 16;
     if (queued_bytes > QUEUED_BYTES_MAX)
         queued_bytes = QUEUED_BYTES_MAX;
+    char *fetch_bytes = fetch_max_bytes(config);
     char *kbytes = memory_printf("%lld", (long long)queued_bytes / 1024);
     bool classic = !protocol || strcmp(protocol, "consumer") != 0;
 
     bool done = set_default(conf, config, "client.id", client_id, err) &&
+                set_default(conf, config, "fetch.max.bytes", fetch_bytes, err) &&
                 set(conf, "queued.max.messages.kbytes", kbytes, err) &&
                 (!classic || set_default(conf, config, "partition.assignment.strategy",
                                          "cooperative-sticky", err));
     free(client_id);
+    free(fetch_bytes);
     free(kbytes);
     return done;
 }
