@@ -1,0 +1,206 @@
+/* The SQL of positions, letter for letter; a server judges it in the integration tests. */
+#include "pg/offsets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct buffer sql;
+
+static int forget_sql(void **state)
+{
+    (void)state;
+    buffer_finish(&sql);
+    return 0;
+}
+
+static void assert_sql(const char *expected)
+{
+    assert_string_equal(buffer_text(&sql), expected);
+    buffer_reset(&sql);
+}
+
+/* Literals. */
+
+static void assert_literal(const char *text, const char *expected)
+{
+    offsets_literal(&sql, text);
+    assert_sql(expected);
+}
+
+static void a_literal_is_quoted(void **state)
+{
+    (void)state;
+    assert_literal("orders", "E'orders'");
+    assert_literal("", "E''");
+    assert_literal("größe 注文", "E'größe 注文'");
+}
+
+static void a_quote_does_not_end_a_literal(void **state)
+{
+    (void)state;
+    assert_literal("o'clock", "E'o''clock'");
+    assert_literal("'); DROP TABLE orders; --", "E'''); DROP TABLE orders; --'");
+    assert_literal("'", "E''''");
+}
+
+static void a_backslash_escapes_nothing(void **state)
+{
+    (void)state;
+    assert_literal("a\\", "E'a\\\\'");
+    assert_literal("a\\'b", "E'a\\\\''b'");
+    assert_literal("\\n\\x41\\u0041", "E'\\\\n\\\\x41\\\\u0041'");
+}
+
+static void other_characters_stand_for_themselves(void **state)
+{
+    (void)state;
+    assert_literal("a\nb\t\"c\" $1 %s", "E'a\nb\t\"c\" $1 %s'");
+}
+
+/* Claims. */
+
+static const struct offsets_claim claim = {
+    .sink = "it's", .topic = "or\\ders", .partition = 7, .owner = "host-1", .initial = -1};
+
+static void a_claim_raises_the_epoch_of_the_row(void **state)
+{
+    (void)state;
+    offsets_claim_sql(&sql, &claim);
+    assert_sql("SET LOCAL lock_timeout = '2s'; UPDATE pgsluice.offsets AS o"
+               " SET epoch = o.epoch + 1, claimed_at = now(), owner = E'host-1'"
+               " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
+               " RETURNING o.next_offset, o.epoch");
+}
+
+static void a_claim_with_a_start_makes_the_row_or_raises_its_epoch(void **state)
+{
+    struct offsets_claim first = claim;
+
+    (void)state;
+    first.initial = 9223372036854775807;
+    offsets_claim_sql(&sql, &first);
+    assert_sql("SET LOCAL lock_timeout = '2s'; INSERT INTO pgsluice.offsets AS o"
+               " (sink, topic, partition, next_offset, owner)"
+               " VALUES (E'it''s', E'or\\\\ders', 7, 9223372036854775807, E'host-1')"
+               " ON CONFLICT (sink, topic, partition) DO UPDATE"
+               " SET epoch = o.epoch + 1, claimed_at = now(), owner = EXCLUDED.owner"
+               " RETURNING o.next_offset, o.epoch");
+}
+
+static void offset_zero_is_a_start(void **state)
+{
+    struct offsets_claim first = claim;
+
+    (void)state;
+    first.initial = 0;
+    offsets_claim_sql(&sql, &first);
+    assert_non_null(strstr(buffer_text(&sql), "INSERT INTO"));
+}
+
+/* A claim's answer: rows of the same position. */
+static PGresult *answer(int rows, char *next_offset, char *epoch)
+{
+    static char names[2][8] = {"next", "epoch"};
+    PGresAttDesc attributes[2] = {{.name = names[0]}, {.name = names[1]}};
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+
+    PQsetResultAttrs(result, 2, attributes);
+    for (int row = 0; row < rows; row++) {
+        PQsetvalue(result, row, 0, next_offset, (int)strlen(next_offset));
+        PQsetvalue(result, row, 1, epoch, (int)strlen(epoch));
+    }
+    return result;
+}
+
+static void a_row_is_the_position(void **state)
+{
+    struct offsets_position position = {0};
+    char next_offset[] = "9223372036854775807";
+    char epoch[] = "12";
+    PGresult *result = answer(1, next_offset, epoch);
+
+    (void)state;
+    assert_true(offsets_claim_parse(result, &position));
+    assert_int_equal(position.next_offset, INT64_MAX);
+    assert_int_equal(position.epoch, 12);
+    PQclear(result);
+}
+
+static void without_a_row_there_is_no_position(void **state)
+{
+    struct offsets_position position = {.next_offset = 5, .epoch = 6};
+    PGresult *result = answer(0, NULL, NULL);
+
+    (void)state;
+    assert_false(offsets_claim_parse(result, &position));
+    assert_int_equal(position.next_offset, 5);
+    PQclear(result);
+}
+
+static void the_backend_that_holds_a_row_is_ended_but_our_own(void **state)
+{
+    (void)state;
+    offsets_free_sql(&sql, &claim, "17,18");
+    assert_sql("SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
+               " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
+               " AND l.transactionid = o.xmax AND l.granted"
+               " JOIN pg_stat_activity AS a ON a.pid = l.pid"
+               " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
+               " AND a.usename = current_user AND a.wait_event_type = 'Client'"
+               " AND a.application_name LIKE 'pgsluice/%'"
+               " AND a.pid <> ALL ('{17,18}'::integer[]) AND pg_terminate_backend(a.pid)");
+}
+
+/* Moves. */
+
+static void a_move_names_where_it_begins(void **state)
+{
+    static const struct offsets_move move = {
+        .topic = "orders", .partition = 0, .epoch = 3, .from = 100, .to = 200};
+
+    (void)state;
+    offsets_advance_sql(&sql, "sink", &move, 1);
+    assert_sql("SELECT pgsluice.advance(E'sink', ARRAY[E'orders']::text[], ARRAY[0]::integer[],"
+               " ARRAY[3]::bigint[], ARRAY[100]::bigint[], ARRAY[200]::bigint[]);");
+}
+
+static void several_moves_are_one_call(void **state)
+{
+    static const struct offsets_move moves[] = {
+        {.topic = "o'clock", .partition = 1, .epoch = 3, .from = 0, .to = 1},
+        {.topic = "a,b]", .partition = 2147483647, .epoch = 4, .from = 5, .to = INT64_MAX},
+    };
+
+    (void)state;
+    offsets_advance_sql(&sql, "si'nk", moves, 2);
+    assert_sql("SELECT pgsluice.advance(E'si''nk', ARRAY[E'o''clock',E'a,b]']::text[],"
+               " ARRAY[1,2147483647]::integer[], ARRAY[3,4]::bigint[], ARRAY[0,5]::bigint[],"
+               " ARRAY[1,9223372036854775807]::bigint[]);");
+}
+
+#define OFFSETS_TEST(name) cmocka_unit_test_teardown(name, forget_sql)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OFFSETS_TEST(a_literal_is_quoted),
+        OFFSETS_TEST(a_quote_does_not_end_a_literal),
+        OFFSETS_TEST(a_backslash_escapes_nothing),
+        OFFSETS_TEST(other_characters_stand_for_themselves),
+        OFFSETS_TEST(a_claim_raises_the_epoch_of_the_row),
+        OFFSETS_TEST(a_claim_with_a_start_makes_the_row_or_raises_its_epoch),
+        OFFSETS_TEST(offset_zero_is_a_start),
+        OFFSETS_TEST(a_row_is_the_position),
+        OFFSETS_TEST(without_a_row_there_is_no_position),
+        OFFSETS_TEST(the_backend_that_holds_a_row_is_ended_but_our_own),
+        OFFSETS_TEST(a_move_names_where_it_begins),
+        OFFSETS_TEST(several_moves_are_one_call),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
