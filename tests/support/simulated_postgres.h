@@ -266,6 +266,11 @@ static inline const char *after(const char *text, const char *part)
     return at + strlen(part);
 }
 
+static inline int64_t number_at(const char *at)
+{
+    return strtoll(at, NULL, 10);
+}
+
 /* A topic's literal, E'name'. */
 static inline const char *topic_of(const char *at)
 {
@@ -307,10 +312,11 @@ static inline void read_moves(struct transaction *transaction, const char *sql)
     assert(transaction->moves_count <= SLOTS);
     for (int i = 0; i < transaction->moves_count; i++)
         transaction->moves[i] = (struct move){
-            .slot = slot_of(topic_of(element(topics, i)), atoi(element(partitions, i))),
-            .epoch = atoll(element(epochs, i)),
-            .from = atoll(element(froms, i)),
-            .to = atoll(element(tos, i)),
+            .slot =
+                slot_of(topic_of(element(topics, i)), (int32_t)number_at(element(partitions, i))),
+            .epoch = number_at(element(epochs, i)),
+            .from = number_at(element(froms, i)),
+            .to = number_at(element(tos, i)),
         };
     transaction->rest = after(tos, ");");
 }
@@ -625,7 +631,7 @@ static inline bool claim_row(const char *sql, int slot)
     } else if (inserts) {
         const char *values = after(after(sql, "VALUES ("), ", E'");
         const char *initial = after(after(values, ", "), ", ");
-        *stored = (struct stored){.exists = true, .next_offset = atoll(initial), .epoch = 1};
+        *stored = (struct stored){.exists = true, .next_offset = number_at(initial), .epoch = 1};
     }
     return stored->exists;
 }
@@ -637,7 +643,7 @@ static inline int claimed_slot(const char *sql)
         inserts ? strstr(after(sql, "VALUES ("), ", E'") + 2 : after(sql, "AND o.topic = ");
     const char *partition = inserts ? after(topic, ", ") : after(topic, "o.partition = ");
 
-    return slot_of(topic_of(topic), atoi(partition));
+    return slot_of(topic_of(topic), (int32_t)number_at(partition));
 }
 
 static inline void step_claim(struct conn *conn)
@@ -676,7 +682,8 @@ static inline bool is_spared(const char *sql, const struct conn *conn)
 static inline void step_free(struct conn *conn)
 {
     const char *sql = conn_sql(conn);
-    int slot = slot_of(topic_of(after(sql, "AND o.topic = ")), atoi(after(sql, "o.partition = ")));
+    int slot = slot_of(topic_of(after(sql, "AND o.topic = ")),
+                       (int32_t)number_at(after(sql, "o.partition = ")));
     struct transaction *holder = holder_of(slot);
 
     if (holder &&
