@@ -147,16 +147,34 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
              LOG_STR("class", err_class_name(error->err.class)), LOG_ERR(&error->err));
 }
 
-static void on_failed(struct dispatcher *dispatcher, struct flush *flush, const struct conn_error *error)
+/*
+ * False: no record is to blame. What tsvector and ltree can't read is a syntax error to them, to hstore
+ * an internal error; COPY's column tells it from one in a trigger or in the server.
+ */
+static bool blame_record(const struct flush *flush, struct conn_error *error,
+                         struct flush_blame *blame)
+{
+    bool odd = strcmp(error->err.sqlstate, "42601") == 0 || strcmp(error->err.sqlstate, "XX000") == 0;
+
+    if (error->lost || (error->err.class != ERR_DATA && !odd))
+        return false;
+    if (!flush_blame(flush, error, blame) || (odd && !blame->column))
+        return false;
+    error->err.class = ERR_DATA;
+    return true;
+}
+
+static void on_failed(struct dispatcher *dispatcher, struct flush *flush, struct conn_error *error)
 {
     struct flush_blame blame = {0};
+    bool blamed = blame_record(flush, error, &blame);
 
     dispatcher->totals.failed_flushes_count++;
-    if (error->err.class == ERR_DATA && !error->lost && flush_blame(flush, error, &blame))
+    if (blamed)
         log_debug("record refused", LOG_STR("sqlstate", error->err.sqlstate));
     else
         log_failure(flush, error);
-    struct retry_decision decision = decide(flush, error, blame.batch != NULL);
+    struct retry_decision decision = decide(flush, error, blamed);
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct queue *queue = flush->batches[i]->queue;
         if (queue->flush != flush || queue->state != QUEUE_OPEN)
@@ -164,7 +182,7 @@ static void on_failed(struct dispatcher *dispatcher, struct flush *flush, const 
         queue->flush = NULL; /* once for each queue */
         act_on_queue(dispatcher, queue, &decision, &error->err);
     }
-    bool refuses = blame.batch && goes_on(blame.batch->queue);
+    bool refuses = blamed && goes_on(blame.batch->queue);
     release_batches(dispatcher, flush);
     if (refuses)
         refuse_record(dispatcher, &blame, error);
@@ -179,10 +197,12 @@ void outcome_of_flush(struct flush *flush, const struct conn_error *error, void 
     for (size_t i = 0; i < flush->batches_count; i++)
         if (count == 0 || queues[count - 1] != flush->batches[i]->queue)
             queues[count++] = flush->batches[i]->queue;
-    if (error)
-        on_failed(dispatcher, flush, error);
-    else
+    if (error) {
+        struct conn_error failure = *error;
+        on_failed(dispatcher, flush, &failure);
+    } else {
         on_committed(dispatcher, flush);
+    }
     for (size_t i = 0; i < count; i++) {
         dispatcher_update_ready(dispatcher, queues[i]);
         ownership_bury(dispatcher, queues[i]);

@@ -113,14 +113,15 @@ static void note_context(struct conn_error *error, const PGresult *result)
 
 /*
  * Data exceptions quote the value: invalid input syntax for type integer: "abc". An err is logged,
- * so what stands between the quotes is left out.
+ * so what stands between the quotes is left out. Two more codes can be one: see dispatch/outcome.c.
  */
 static void set_message(struct err *err, const char *sqlstate, const char *message)
 {
     const char *first = strchr(message, '"');
-    bool quotes = strncmp(sqlstate, "22", 2) == 0 && first;
+    bool quotes = strncmp(sqlstate, "22", 2) == 0 || strcmp(sqlstate, "42601") == 0 ||
+                  strcmp(sqlstate, "XX000") == 0;
 
-    if (quotes)
+    if (quotes && first)
         err_set(err, sqlstate_class(sqlstate), "%.*s\"...\"%s", (int)(first - message), message,
                 strrchr(first, '"') + 1);
     else
