@@ -70,7 +70,8 @@ class Peer:
         self.launch(Job(kafka, postgres, topic, table, group))
 
     def pids(self) -> list[int]:
-        """Its processes, whose CPU clocks can be read until stop(), those that have ended included."""
+        """Its processes. Their CPU clocks can be read until stop(), also of those that have ended, whose
+        memory can not."""
         return [child.pid for child in self._children]
 
     def log_text(self) -> str:

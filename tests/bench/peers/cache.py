@@ -50,7 +50,7 @@ def _build(home: Path, recipe: bytes, build: Callable[[Path], None]) -> None:
 
 
 def run_tool(
-    argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, what: str = ""
+    argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None
 ) -> None:
     """Run a build tool; what it says last is the reason when it fails."""
     words = [str(word) for word in argv]

@@ -30,7 +30,7 @@ KCAT = ("-X", "queued.min.messages=1000000", "-X", "queued.max.messages.kbytes=1
 class KcatPsql(Peer):
     name = "kcat-psql"
     writes = "COPY, then INSERT .. SELECT FROM json_populate_record"
-    caveat = "all in one transaction at the end of the topic, and no offsets: a run begins at the first record"
+    caveat = "one transaction, at the end of the topic; no offsets: each run begins at the first record"
     ends_by_itself = True
 
     @property

@@ -1,11 +1,14 @@
-"""Telegraf: kafka_consumer, the json_v2 parser and the postgresql output, which uses COPY BINARY.
+"""Telegraf: kafka_consumer, the json parser and the postgresql output, which uses COPY BINARY.
 
-Each order is a metric; its time is the order's created_at. Others than these three plugins are left out
-of the program by Telegraf's own build tags.
+Each order is a metric; its time is the order's created_at. Other plugins than these three are left out
+of the program by Telegraf's own build tags. The json_v2 parser has types, where json makes all numbers
+floating point, but took half as much CPU again; orders' ids are small enough to stay exact. With one
+connection, fewer rows and no less CPU per row.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Mapping
 
@@ -17,21 +20,16 @@ from peers.golang import RUNTIME, STRIPPED, go
 
 VERSION = "1.39.3"
 PACKAGE = f"github.com/influxdata/telegraf/cmd/telegraf@v{VERSION}"
-TAGS = "custom,inputs.kafka_consumer,outputs.postgresql,parsers.json_v2"
+TAGS = "custom,inputs.kafka_consumer,outputs.postgresql,parsers.json"
 PROGRAM = "telegraf"
 
 TIME_COLUMN = "created_at"
-FIELD_TYPES = {
-    "bigint": "int",
-    "text": "string",
-    "double precision": "float",
-    "boolean": "bool",
-}
+IGNORED_UNLESS_NAMED = ("text", "boolean")  # fields of the json parser
 
 CONFIG = """
 [agent]
   interval = "1s"
-  flush_interval = "{flush_interval}"
+  flush_interval = "100ms"
   metric_batch_size = 10000
   metric_buffer_limit = 200000
   precision = "1us"
@@ -46,27 +44,18 @@ CONFIG = """
   offset = "oldest"
   max_undelivered_messages = 100000
   max_processing_time = "60s"
-  data_format = "json_v2"
-
-  [[inputs.kafka_consumer.json_v2]]
-    measurement_name = "{table}"
-    timestamp_path = "{time}"
-    timestamp_format = "2006-01-02T15:04:05.999999Z07:00"
-{fields}
+  name_override = "{table}"
+  data_format = "json"
+  json_string_fields = {named}
+  json_time_key = "{time}"
+  json_time_format = "2006-01-02T15:04:05.999999Z07:00"
 
 [[outputs.postgresql]]
-  connection = "{dsn} pool_max_conns={connections}"
+  connection = "{dsn} pool_max_conns=4"
   timestamp_column_name = "{time}"
   timestamp_column_type = "timestamp with time zone"
   create_templates = []
   add_column_templates = []
-"""
-
-FIELD = """
-    [[inputs.kafka_consumer.json_v2.field]]
-      path = "{name}"
-      type = "{type}"
-      optional = true
 """
 
 
@@ -75,7 +64,7 @@ class Telegraf(Peer):
     writes = "COPY BINARY, 10000 rows"
     caveat = (
         "may lose rows: a batch that PostgreSQL refuses is dropped, and with more than one connection"
-        " offsets are committed before the rows"
+        " offsets are committed before the rows; integers beyond 2^53 are rounded"
     )
 
     @property
@@ -91,18 +80,15 @@ class Telegraf(Peer):
 
     def _config(self, job: Job) -> str:
         pg = job.postgres
-        fields = [column for column in orders.COLUMNS if column.name != TIME_COLUMN]
-        brokers = ", ".join(f'"{address}"' for address in job.kafka.bootstrap.split(","))
+        named = [column.name for column in orders.COLUMNS if column.type in IGNORED_UNLESS_NAMED]
         return CONFIG.format(
-            flush_interval="100ms",
-            brokers=f"[{brokers}]",
+            brokers=json.dumps(job.kafka.bootstrap.split(",")),
             topic=job.topic,
             group=job.group,
             table=job.table,
             time=TIME_COLUMN,
-            fields="".join(FIELD.format(name=c.name, type=FIELD_TYPES[c.type]) for c in fields),
+            named=json.dumps(named),
             dsn=f"host={pg.directory} port={pg.port} user={pg.user} dbname={pg.database}",
-            connections=4,
         )
 
 

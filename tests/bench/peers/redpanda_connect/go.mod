@@ -4,7 +4,6 @@ go 1.26
 
 // Those of v4.105.0's own go.mod; the rest follows from it.
 require (
-	github.com/jackc/pgx/v5 v5.9.2
 	github.com/lib/pq v1.12.0
 	github.com/redpanda-data/benthos/v4 v4.77.0
 	github.com/redpanda-data/connect/v4 v4.105.0
