@@ -9,7 +9,8 @@
 
 All of them read the same topic of orders (support/orders.py) and write the same table, over PostgreSQL's
 unix socket; Java alone uses TCP. Those that go on for ever commit batch by batch; what they have is seen by
-counting rows. A JVM starts for 10 s and gets faster for many more: short drains show its start.
+counting rows. A JVM takes seconds to start and gets faster for a while: a short drain shows that
+and little else.
 """
 
 from __future__ import annotations

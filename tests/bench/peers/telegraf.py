@@ -2,8 +2,8 @@
 
 Each order is a metric; its time is the order's created_at. Other plugins than these three are left out
 of the program by Telegraf's own build tags. The json_v2 parser has types, where json makes all numbers
-floating point, but took half as much CPU again; orders' ids are small enough to stay exact. With one
-connection, fewer rows and no less CPU per row.
+floating point, but in a single try took half as much CPU again; orders' ids are small enough to stay
+exact. With one connection there were fewer rows and no less CPU per row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Redpanda Connect (Benthos): what most who have no JVM run.
 
 It has no COPY. What its documentation has is sql_insert, which makes one INSERT of each batch: all of a
-record is parsed and its fields are parameters, of which PostgreSQL takes 65,535. The pgx driver took more
-CPU than postgres.
+record is parsed and its fields are parameters, of which PostgreSQL takes 65,535. In a single try
+the pgx driver took more CPU than postgres.
 
 The second peer is the fastest way that was found: records stay text, a batch is put together as one JSON
 array, and PostgreSQL makes the rows of it. That moves most of the work to PostgreSQL, and one record that
