@@ -24,6 +24,7 @@
 #include "base/memory.h"
 #include "dispatch/route.h"
 #include "ops/log.h"
+#include "pg/copy_context.h"
 #include "pg/dead_letters.h"
 #include "pg/offsets.h"
 
@@ -285,32 +286,6 @@ void flush_start(struct flush *flush, struct conn *conn)
 
 /* Blame. */
 
-/*
- * COPY's line of the CONTEXT: COPY orders, line 51, column amount: "abc". The words are the server's
- * language; the names and the number are not.
- */
-struct copy_context {
-    size_t line;        /* 0: it does not say */
-    const char *behind; /* the number */
-};
-
-static struct copy_context read_context(const char *context, const char *table)
-{
-    size_t len = strlen(table);
-    struct copy_context read = {0, ""};
-    char *behind;
-
-    if (strncmp(context, "COPY ", 5) != 0)
-        return read;
-    const char *at = context + 5;
-    if (strncmp(at, table, len) == 0)
-        at += len;
-    at += strcspn(at, "0123456789\n");
-    read.line = strtoull(at, &behind, 10);
-    read.behind = behind;
-    return read;
-}
-
 /* Behind the number: ", column amount: ..." or, in binary, ", column amount". */
 static const struct mapping_column *column_in(const struct mapping *mapping, const char *behind)
 {
@@ -332,7 +307,7 @@ bool flush_blame(const struct flush *flush, const struct conn_error *error,
         return false;
     const struct flush_part *part = &flush->parts[flush->copied];
     const struct mapping *mapping = flush->batches[0]->mapping;
-    struct copy_context context = read_context(error->context, mapping->table.name);
+    struct copy_context context = copy_context_read(error->context, mapping->table.name);
     size_t line = context.line;
     if (line == 0 || line > part->rows_count)
         return false;

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "ops/log.h"
+#include "pg/copy_context.h"
 #include "pg/sqlstate.h"
 
 #include <assert.h>
@@ -96,19 +97,12 @@ static void copy_field(char *to, size_t size, const PGresult *result, int field)
     snprintf(to, size, "%s", text ? text : "");
 }
 
-/*
- * CONTEXT is a stack of lines, and COPY's own is the outermost. It is kept from there on, so that a
- * long line of something else does not push it out. It ends with the refused value as it is, which
- * may hold lines that look the same: the first one is COPY's.
- */
+/* From COPY's own line on, so that a long line of something else does not push it out. */
 static void note_context(struct conn_error *error, const PGresult *result)
 {
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
-    const char *kept = context ? context : "";
 
-    while (*kept && strncmp(kept, "COPY ", 5) != 0)
-        kept += strcspn(kept, "\n") + (strchr(kept, '\n') != NULL);
-    snprintf(error->context, sizeof(error->context), "%s", kept);
+    snprintf(error->context, sizeof(error->context), "%s", context ? copy_context_find(context) : "");
 }
 
 /*

@@ -481,7 +481,7 @@ static void the_words_may_be_of_any_language(void **state)
     assert_blamed(0, "COPY orders, Zeile 2, Spalte note: »x«", one, 1);
     assert_blamed(0, "COPY orders, línea 2, columna note: «x»", one, 1);
     assert_blamed(0, "COPY orders, строка 2, столбец note: \"x\"", one, 1);
-    assert_blamed(0, "COPY orders, 行 2, 列 note: \"x\"", one, 1);
+    assert_blamed(0, "ordersのCOPY、行 2、列 note: \"x\"", one, 1);
 }
 
 static void the_column_is_found_by_its_name(void **state)
