@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, Callable
 
+import checksum
+import orders
 import pytest
 from cluster import Record
 from dead_letters import dead_letters
@@ -190,4 +193,35 @@ def test_changes(
     for topic in CASES:
         sink.wait_until_caught_up(topic, SOON_S)
     assert differences(database, sink) == {}
+    assert sink.terminate() == 0
+
+
+@pytest.mark.limit(60)
+def test_changes_under_load(
+    start_sink: Callable[..., Sink], mock: MockKafka, database: Postgres
+) -> None:
+    """Columns change to and fro while rows stream in: nothing is lost, doubled or altered."""
+    orders.create_table(database)
+    mock.create_topic("orders", 12)
+    sink = start_sink(mock, topics="orders", postgres=database, env={"SINK_BATCH_SIZE": 200})
+    load = Thread(target=mock.produce_orders, args=("orders", 100_000), kwargs={"rate": 20_000})
+    load.start()
+    for change in (
+        "ADD more int",
+        "ALTER id TYPE numeric",
+        "ALTER created_at TYPE timestamp",
+        "ALTER note TYPE varchar(2000), ALTER id TYPE bigint",
+        "DROP more, ADD less interval",
+        "ALTER user_id TYPE text",
+        "ALTER created_at TYPE timestamptz, ALTER user_id TYPE bigint USING user_id::bigint",
+        "DROP less",
+    ):
+        before = sum(sink.positions("orders").values())
+        sink.wait_for(lambda: sum(sink.positions("orders").values()) > before, what="progress")
+        database.query(f"ALTER TABLE orders {change}")
+    assert load.is_alive(), "the load ended before the last change"
+    load.join()
+    sink.wait_until_caught_up("orders", 50)
+    assert dead_letters(database, sink.name) == []
+    checksum.assert_orders_match(mock, "orders", database)
     assert sink.terminate() == 0
