@@ -44,6 +44,12 @@ struct assignment_slot *assignment_slot(struct assignment *assignment, const cha
 struct assignment_slot *assignment_find(struct assignment *assignment, const rd_kafka_topic_t *handle,
                                         int32_t partition);
 
+/*
+ * After partitions were unassigned: librdkafka may have destroyed their topic, and give its address to
+ * another one, whose messages would then be taken for this one's.
+ */
+void assignment_forget_handles(struct assignment *assignment);
+
 typedef void (*assignment_each_cb)(void *opaque, const char *topic, int32_t partition,
                                    struct assignment_slot *slot);
 

@@ -69,6 +69,12 @@ struct assignment_slot *assignment_find(struct assignment *assignment, const rd_
     return (size_t)partition < topic->slots_count ? &topic->slots[partition] : NULL;
 }
 
+void assignment_forget_handles(struct assignment *assignment)
+{
+    for (struct assignment_topic *topic = assignment->topics; topic; topic = topic->next)
+        topic->handle = NULL;
+}
+
 void assignment_each(struct assignment *assignment, assignment_each_cb callback, void *opaque)
 {
     for (struct assignment_topic *topic = assignment->topics; topic; topic = topic->next)

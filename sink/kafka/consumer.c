@@ -154,6 +154,7 @@ static void wait_for_stops(struct consumer *consumer)
 
     if (rd_kafka_assignment(consumer->client, &assignment) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_topic_partition_list_destroy(assignment);
+    assignment_forget_handles(&consumer->assignment);
 }
 
 static void forward(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
@@ -383,6 +384,7 @@ static void on_revoke(struct consumer *consumer, const rd_kafka_topic_partition_
         report_code("assign", rd_kafka_assign(consumer->client, NULL));
     else
         report("incremental_unassign", rd_kafka_incremental_unassign(consumer->client, fetched));
+    assignment_forget_handles(&consumer->assignment);
     consumer->eager_unanswered = false;
     rd_kafka_topic_partition_list_destroy(fetched);
 }
