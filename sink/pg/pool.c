@@ -49,19 +49,23 @@ static struct conn_list *list_of(struct pool *pool, enum conn_state state)
 
 /* What the server's comings and goings mean for the pool as a whole. */
 
-static void note_failure(struct pool *pool, const struct err *err)
+/* A restart of the server ends all connections at once: only failed attempts make attempts rarer. */
+static void note_failure(struct pool *pool, const struct err *err, bool attempted)
 {
-    int64_t delay_ms = backoff_delay_ms(&reconnect_backoff, pool->attempts, backoff_random());
+    unsigned attempts = attempted ? pool->attempts++ : 0;
+    int64_t delay_ms = backoff_delay_ms(&reconnect_backoff, attempts, backoff_random());
+    int64_t next_attempt_ms = clock_now_ms() + delay_ms;
 
-    pool->attempts++;
-    pool->next_attempt_ms = clock_now_ms() + delay_ms;
+    if (pool->next_attempt_ms < next_attempt_ms)
+        pool->next_attempt_ms = next_attempt_ms;
     if (pool->closing)
         return;
     if (!pool->away_since_ms && TAILQ_EMPTY(&pool->idle) && TAILQ_EMPTY(&pool->busy)) {
         pool->away_since_ms = clock_now_ms();
         pool->options.on_lost(pool->options.opaque, err);
     } else {
-        log_warn("connect failed", LOG_ERR(err), LOG_INT("retry_ms", delay_ms));
+        log_warn(attempted ? "connect failed" : "connection lost", LOG_ERR(err),
+                 LOG_INT("retry_ms", delay_ms));
     }
 }
 
@@ -83,7 +87,7 @@ static void on_conn_state(struct conn *conn, enum conn_state from, const struct 
     TAILQ_REMOVE(list_of(pool, from), conn, entry);
     TAILQ_INSERT_TAIL(list_of(pool, conn->state), conn, entry);
     if (conn->state == CONN_CLOSED && err)
-        note_failure(pool, err);
+        note_failure(pool, err, from == CONN_CONNECTING);
     if (from == CONN_CONNECTING && conn->state == CONN_IDLE)
         note_success(pool);
 }
@@ -98,7 +102,7 @@ static void give_up_slow_attempt(struct pool *pool)
         return;
     conn_close(TAILQ_FIRST(&pool->connecting));
     err_set(&err, ERR_OUTAGE, "PostgreSQL did not answer in %d s", CONNECT_TIMEOUT_MS / 1000);
-    note_failure(pool, &err);
+    note_failure(pool, &err, true);
 }
 
 static void start_attempt(struct pool *pool)
@@ -107,7 +111,7 @@ static void start_attempt(struct pool *pool)
     struct err err;
 
     if (!session_init(&session, pool->options.config, &err)) {
-        note_failure(pool, &err);
+        note_failure(pool, &err, true);
         return;
     }
     pool->attempt_deadline_ms = clock_now_ms() + CONNECT_TIMEOUT_MS;

@@ -251,6 +251,21 @@ static void after_a_success_the_next_loss_is_tried_again_at_once(void **state)
     assert_counts(0, 1, 0);
 }
 
+static void all_that_are_lost_at_once_are_opened_again_soon(void **state)
+{
+    (void)state;
+    open_pool(8, 8);
+    pass(1000);
+    assert_counts(0, 8, 0);
+    for (int i = 0; i < 8; i++)
+        conn_lose(&pool.conns[i]);
+    assert_int_equal(losses, 1);
+    pass(250);
+    assert_int_equal(finds, 1);
+    pass(750);
+    assert_counts(0, 8, 0);
+}
+
 static void an_attempt_without_an_answer_is_given_up(void **state)
 {
     (void)state;
@@ -329,6 +344,7 @@ int main(void)
         POOL_TEST(a_server_that_was_never_there_is_away_too),
         POOL_TEST(attempts_become_rare_but_never_end),
         POOL_TEST(after_a_success_the_next_loss_is_tried_again_at_once),
+        POOL_TEST(all_that_are_lost_at_once_are_opened_again_soon),
         POOL_TEST(an_attempt_without_an_answer_is_given_up),
         POOL_TEST(one_of_several_that_is_lost_is_opened_again),
         POOL_TEST(the_processes_of_connections_that_stand_are_named),
