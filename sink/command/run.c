@@ -3,9 +3,9 @@
  *
  *   boot (blocking):  schema -> tables -> topics
  *   SERVING --signal--> FLUSHING --nothing left--> TELLING --answered--> LEAVING --left--> CLOSING
- *      |                    |                         |                     |
- *      |                    +------- SINK_DRAIN_TIMEOUT_MS is over ---------+---> CLOSING
- *      +-- librdkafka's fatal error -------------------------------------------> CLOSING
+ *      |                    |                         |                     ^  |              ^
+ *      |                    +--- the time that leaving needs is left -------+  +-- time over --+
+ *      +-- librdkafka's fatal error -----------------------------------------------------------+
  *
  * What a drain that took too long leaves unsent is not lost: its position was not moved, so the next
  * owner reads it again. A second signal exits at once, for the same reason.
@@ -33,7 +33,7 @@ enum run_state {
     RUN_CLOSING,  /* waits for the loop to run empty */
 };
 
-enum { DRAIN_TICK_MS = 5, REPORT_MS = 30000, DESTROY_S = 5 };
+enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000, DESTROY_S = 5 };
 
 struct run {
     const struct config *config;
@@ -88,16 +88,26 @@ static void step_drain(struct run *run)
         close_all(run);
 }
 
+/* A member that only stops is missed by the others for the session's length: leaving has its own time. */
+static void give_up(struct run *run)
+{
+    log_warn("drain timeout", LOG_INT("drain_timeout_ms", run->config->drain_timeout_ms),
+             LOG_STR("note", "what was not written will be read again"));
+    consumer_leave(&run->consumer);
+    set_state(run, RUN_LEAVING);
+}
+
 static void on_drain_tick(uv_timer_t *timer)
 {
     struct run *run = timer->data;
+    int64_t quarter_ms = run->config->drain_timeout_ms / 4;
+    int64_t left_ms = run->drain_deadline_ms - clock_now_ms();
 
     step_drain(run);
-    if (run->state == RUN_CLOSING || clock_now_ms() < run->drain_deadline_ms)
-        return;
-    log_warn("drain timeout", LOG_INT("drain_timeout_ms", run->config->drain_timeout_ms),
-             LOG_STR("note", "what was not written will be read again"));
-    close_all(run);
+    if (run->state < RUN_LEAVING && left_ms <= (quarter_ms < LEAVE_MS ? quarter_ms : LEAVE_MS))
+        give_up(run);
+    if (run->state < RUN_CLOSING && left_ms <= 0)
+        close_all(run);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -207,11 +217,13 @@ static void open_all(struct run *run)
     }
 }
 
+static volatile sig_atomic_t alarm_exit_code;
+
 /* All that matters is in PostgreSQL by now: a client that hangs in its own shutdown is left behind. */
 static void on_alarm(int number)
 {
     (void)number;
-    _exit(EXIT_DONE);
+    _exit(alarm_exit_code);
 }
 
 static void finish_all(struct run *run)
@@ -219,11 +231,11 @@ static void finish_all(struct run *run)
     log_summary(run);
     dispatcher_finish(&run->dispatcher);
     consumer_finish(&run->consumer);
-    uv_loop_close(&run->loop);
-    if (run->exit_code == EXIT_DONE) {
-        signal(SIGALRM, on_alarm);
-        alarm(DESTROY_S);
-    }
+    int busy = uv_loop_close(&run->loop);
+    assert(busy == 0);
+    alarm_exit_code = run->exit_code;
+    signal(SIGALRM, on_alarm);
+    alarm(DESTROY_S);
     rd_kafka_destroy_flags(run->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     alarm(0);
 }
