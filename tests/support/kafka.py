@@ -349,7 +349,7 @@ class Kafka(Cluster):
         """Format each node's storage, all at once: a JVM takes its time to start."""
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         argv = [*self._java_argv("128m", client=True), TOOLS["storage"], "format"]
-        argv += ["--cluster-id", cluster_id, "--config"]
+        argv += [f"--cluster-id={cluster_id}", "--config"]  # the id may begin with a dash
         children = {
             broker: Child([*argv, str(broker.properties)], broker.directory / "format.log")
             for broker in self.brokers.values()
