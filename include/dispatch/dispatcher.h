@@ -48,6 +48,7 @@ struct dispatcher {
     /* private: */
     uv_loop_t *loop;
     struct queue_list queues[QUEUE_STATES];
+    size_t queues_count;
     struct queue_list ready;
     struct route_list routes;
     struct batch_list filling; /* in opening order, so also in the order of their timeouts */

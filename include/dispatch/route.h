@@ -25,7 +25,9 @@ struct route {
     char *topic;
     char *table_name;
     struct mapping *mapping; /* the newest; its former versions hang on its `next` */
-    struct err err;          /* of ROUTE_BROKEN */
+    struct err err;          /* of ROUTE_BROKEN, and of the last load that failed */
+    unsigned attempts;       /* loads that failed in a row */
+    int64_t retry_at_ms;     /* no load before */
     unsigned changes;        /* loads that brought another mapping or table version than before */
 
     /* private: */

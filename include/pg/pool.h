@@ -16,7 +16,7 @@ TAILQ_HEAD(conn_list, conn);
 struct pool_options {
     const struct config *config; /* borrowed: where and how to connect, pool_min, pool_max */
     void (*on_lost)(void *opaque, const struct err *err); /* the server was there, now it is away */
-    void (*on_found)(void *opaque, int64_t away_ms);      /* it is there again */
+    void (*on_found)(void *opaque, int64_t away_ms); /* it is there again, perhaps another one */
     void *opaque;
 };
 
@@ -37,6 +37,7 @@ struct pool {
     int64_t attempt_deadline_ms;
     int64_t away_since_ms; /* 0: it is there */
     unsigned attempts;     /* that failed in a row */
+    bool lost_one;         /* a standing connection was lost: the next one may reach another server */
     bool wanted;           /* somebody found none idle */
     bool closing;
 };

@@ -76,7 +76,8 @@ static void close_all(struct run *run)
 
 static void step_drain(struct run *run)
 {
-    if (run->state == RUN_FLUSHING && intake_is_empty(&run->dispatcher)) {
+    if (run->state == RUN_FLUSHING && intake_is_empty(&run->dispatcher) &&
+        !consumer_is_committing(&run->consumer)) {
         consumer_commit(&run->consumer);
         set_state(run, RUN_TELLING);
     }

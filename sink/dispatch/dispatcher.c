@@ -114,7 +114,7 @@ static struct route *wanted_route(struct dispatcher *dispatcher)
     struct queue *queue;
 
     TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_UNROUTED], entry)
-        if (queue->route->state == ROUTE_UNKNOWN)
+        if (queue->route->state == ROUTE_UNKNOWN && clock_now_ms() >= queue->route->retry_at_ms)
             return queue->route;
     return NULL;
 }

@@ -16,6 +16,15 @@
 
 enum { VALUES_ON_STACK = 64 };
 
+/* COPY has no form for a row without columns: one that may be NULL is written, as NULL. */
+static uint64_t fallback_bit(const struct mapping *mapping)
+{
+    for (size_t i = 0; i < mapping->columns_count; i++)
+        if (!mapping->columns[i].column->not_null)
+            return mapping->columns[i].default_bit;
+    return mapping->columns[0].default_bit;
+}
+
 static uint64_t absent_mask(const struct mapping *mapping, const struct value *values)
 {
     uint64_t mask = 0;
@@ -27,8 +36,7 @@ static uint64_t absent_mask(const struct mapping *mapping, const struct value *v
             left--;
         }
     }
-    /* COPY has no form for a row without columns: the first one is written, as NULL. */
-    return left > 0 ? mask : mask & ~mapping->columns[0].default_bit;
+    return left > 0 ? mask : mask & ~fallback_bit(mapping);
 }
 
 static bool blame_column(const struct mapping_column *column, struct err *err)
@@ -44,8 +52,8 @@ static bool encode_column(struct buffer *rows, const struct mapping_column *colu
 
     if (UNLIKELY(null && column->column->not_null)) {
         err_set(err, ERR_DATA, value->kind == VALUE_NULL ? "null in a NOT NULL column"
-                                                         : "the record has no such field, and the column "
-                                                           "is NOT NULL without a DEFAULT");
+                                                         : "the record has no such field, and a "
+                                                           "NOT NULL column needs it");
         return blame_column(column, err);
     }
     return LIKELY(column->encode(rows, column->column, value, err)) || blame_column(column, err);

@@ -323,6 +323,9 @@ void intake_turn(struct dispatcher *dispatcher)
 {
     size_t connections = pool_open_count(&dispatcher->pool);
     size_t ahead = (connections + 1) * AHEAD_FLUSHES * (size_t)dispatcher->config->batch_bytes;
+    size_t chunks = (dispatcher->queues_count + 1) * 4 * ARENA_CHUNK_BYTES; /* one for each, and its rows */
+
+    ahead = ahead > chunks ? ahead : chunks;
 
     dispatcher->working_bytes = ahead < dispatcher->limit_bytes ? ahead : dispatcher->limit_bytes;
     intake_announce_room(dispatcher);

@@ -121,6 +121,7 @@ static void refuse_record(struct dispatcher *dispatcher, const struct flush_blam
     err_context(&err, "refused by PostgreSQL%s%s", error->constraint[0] ? ", constraint " : "",
                 error->constraint);
     batch_refuse_row(blame->batch, blame->row, &err);
+    blame->batch->queue->alone = true; /* the others need not be sent again for its next one */
     intake_encode(dispatcher, blame->batch);
 }
 
@@ -204,6 +205,8 @@ void outcome_of_flush(struct flush *flush, const struct conn_error *error, void 
         on_committed(dispatcher, flush);
     }
     for (size_t i = 0; i < count; i++) {
+        if (queues[i]->state == QUEUE_OPEN)
+            intake_encode_anew(dispatcher, queues[i]);
         dispatcher_update_ready(dispatcher, queues[i]);
         ownership_bury(dispatcher, queues[i]);
     }

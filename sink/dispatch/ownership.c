@@ -56,6 +56,7 @@ static void open_queue(struct dispatcher *dispatcher, struct queue *queue)
     queue->wants_headers |= queue->route->mapping->wants_headers;
     if (!queue->fetching)
         start_fetching(dispatcher, queue);
+    intake_encode_anew(dispatcher, queue);
 }
 
 static void ask_for_place(struct dispatcher *dispatcher, struct queue *queue)
@@ -89,13 +90,25 @@ static void on_queue_routed(struct dispatcher *dispatcher, struct queue *queue)
                queue->tried == route->changes) {
         ownership_halt(dispatcher, queue, &queue->halted); /* reading it anew mended nothing */
     } else if (queue->fetching) {
-        dispatcher_set_queue_state(dispatcher, queue, QUEUE_OPEN);
-        intake_encode_anew(dispatcher, queue);
+        open_queue(dispatcher, queue);
     } else if (dispatcher->flush_settings.exactly_once) {
         dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+    } else if (queue->position >= 0) {
+        queue->read_next = queue->position; /* Kafka may not have been told yet */
+        open_queue(dispatcher, queue);
     } else {
         ask_for_place(dispatcher, queue);
     }
+}
+
+static void delay_load(struct route *route)
+{
+    struct retry_decision decision =
+        retry_decide(route->err.class, false, route->attempts++, backoff_random());
+
+    route->retry_at_ms = clock_now_ms() + decision.delay_ms;
+    log_warn("table not described", LOG_STR("topic", route->topic), LOG_STR("table", route->table_name),
+             LOG_ERR(&route->err), LOG_INT("retry_ms", decision.delay_ms));
 }
 
 static void on_route_loaded(struct route *route, void *opaque)
@@ -103,8 +116,11 @@ static void on_route_loaded(struct route *route, void *opaque)
     struct dispatcher *dispatcher = opaque;
     struct queue *queue = TAILQ_FIRST(&dispatcher->queues[QUEUE_UNROUTED]);
 
-    if (route->state == ROUTE_UNKNOWN)
-        return; /* the connection was lost: the next turn tries again */
+    if (route->state == ROUTE_UNKNOWN) {
+        delay_load(route);
+        return;
+    }
+    route->attempts = 0;
     while (queue) {
         struct queue *next = TAILQ_NEXT(queue, entry);
         if (queue->route == route)
@@ -138,6 +154,7 @@ struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic,
     struct queue *queue = queue_create(ownership_route(dispatcher, topic), partition);
 
     TAILQ_INSERT_TAIL(&dispatcher->queues[QUEUE_UNROUTED], queue, entry);
+    dispatcher->queues_count++;
     if (queue->route->state == ROUTE_BROKEN)
         route_forget(queue->route);
     if (queue->route->state == ROUTE_KNOWN)
@@ -163,6 +180,7 @@ void ownership_bury(struct dispatcher *dispatcher, struct queue *queue)
     if (queue->state != QUEUE_REVOKED || !queue_is_quiet(queue))
         return;
     TAILQ_REMOVE(&dispatcher->queues[QUEUE_REVOKED], queue, entry);
+    dispatcher->queues_count--;
     queue_destroy(queue);
 }
 
@@ -224,6 +242,22 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
     intake_announce_room(dispatcher);
 }
 
+static void on_claim_failed(struct dispatcher *dispatcher, struct queue *queue, const struct err *err)
+{
+    struct retry_decision decision =
+        retry_decide(err->class, false, queue->attempts, backoff_random());
+
+    if (decision.action != RETRY_AGAIN && decision.action != RETRY_CLAIM) {
+        ownership_halt(dispatcher, queue, err);
+        return;
+    }
+    log_warn("claim failed", LOG_STR("topic", queue->route->topic),
+             LOG_INT("partition", queue->partition), LOG_ERR(err));
+    queue->attempts++;
+    queue->retry_at_ms = clock_now_ms() + decision.delay_ms;
+    dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+}
+
 static void on_claimed(struct claim *claim, enum claim_result result, const struct err *err)
 {
     struct running_claim *running = claim->opaque;
@@ -240,14 +274,8 @@ static void on_claimed(struct claim *claim, enum claim_result result, const stru
         intake_drop_unsent(dispatcher, queue);
         queue->position = -1;
         ask_for_place(dispatcher, queue);
-    } else if (err->class == ERR_CONFIG || err->class == ERR_DATA) {
-        ownership_halt(dispatcher, queue, err);
     } else {
-        log_warn("claim failed", LOG_STR("topic", queue->route->topic),
-                 LOG_INT("partition", queue->partition), LOG_ERR(err));
-        queue->retry_at_ms =
-            clock_now_ms() + retry_decide(err->class, false, 0, backoff_random()).delay_ms;
-        dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+        on_claim_failed(dispatcher, queue, err);
     }
     free(running);
 }

@@ -26,7 +26,7 @@ struct retry_decision retry_decide(enum err_class class, bool lost, unsigned att
     case ERR_DATA:
         return decide(RETRY_ISOLATE, 0);
     case ERR_CONFIG:
-        return decide(attempt == 0 ? RETRY_RELOAD : RETRY_HALT, 0);
+        return decide(RETRY_RELOAD, 0);
     case ERR_FENCED:
         return decide(RETRY_CLAIM, backoff_delay_ms(&fenced, attempt, random));
     case ERR_INTERNAL:

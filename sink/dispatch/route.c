@@ -95,8 +95,12 @@ static void on_loaded(struct conn_job *job, const struct conn_error *error)
     if (error && error->err.class == ERR_CONFIG) {
         route->state = ROUTE_BROKEN;
         route->err = error->err;
-    } else if (error || !route->answered) {
+    } else if (error) {
         route->state = ROUTE_UNKNOWN;
+        route->err = error->err;
+    } else if (!route->answered) {
+        route->state = ROUTE_UNKNOWN;
+        err_set(&route->err, ERR_INTERNAL, "the catalog gave no answer");
     }
     route->on_loaded(route, route->opaque);
 }

@@ -35,7 +35,6 @@ static const struct property required[] = {
 /* Unless the user says otherwise. */
 static const struct property defaults[] = {
     {"fetch.queue.backoff.ms", "5"},
-    {"fetch.max.bytes", "4194304"},
     {"fetch.wait.max.ms", "100"},
     {"queued.min.messages", "10000000"},
     {"socket.keepalive.enable", "true"},
@@ -164,7 +163,7 @@ rd_kafka_topic_partition_list_t *client_topics(const struct config *config)
     if (config->topics[0] == '^') {
         rd_kafka_topic_partition_list_add(list, config->topics, RD_KAFKA_PARTITION_UA);
     } else {
-        for (char *name; (name = strsep(&rest, ", "));)
+        for (char *name; (name = strsep(&rest, ", \t\n"));)
             if (*name)
                 rd_kafka_topic_partition_list_add(list, name, RD_KAFKA_PARTITION_UA);
     }

@@ -91,20 +91,35 @@ struct changes {
     rd_kafka_topic_partition_list_t *place;
 };
 
-static void report(const char *what, rd_kafka_error_t *error)
+/* Whether it was carried out. */
+static bool report(const char *what, rd_kafka_error_t *error)
 {
     if (!error)
-        return;
+        return true;
     log_warn("librdkafka refused a call", LOG_STR("call", what),
              LOG_STR("reason", rd_kafka_error_string(error)));
     rd_kafka_error_destroy(error);
+    return false;
 }
 
-static void report_code(const char *what, rd_kafka_resp_err_t code)
+static bool report_code(const char *what, rd_kafka_resp_err_t code)
 {
     if (code)
         log_warn("librdkafka refused a call", LOG_STR("call", what),
                  LOG_STR("reason", rd_kafka_err2str(code)));
+    return !code;
+}
+
+/* An assign that was refused is wanted again; the timer brings the next turn. */
+static void want_again(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        struct assignment_slot *slot =
+            assignment_slot(&consumer->assignment, list->elems[i].topic, list->elems[i].partition);
+        slot->fetched = false;
+        slot->start = true;
+    }
+    consumer->assignment.changed = true;
 }
 
 static void add_assign(struct changes *changes, const char *topic, int32_t partition,
@@ -171,8 +186,9 @@ static void apply_cooperative(struct consumer *consumer, struct changes *changes
         wait_for_stops(consumer);
     }
     forward(consumer, changes->assign);
-    if (changes->assign->cnt > 0)
-        report("incremental_assign", rd_kafka_incremental_assign(consumer->client, changes->assign));
+    if (changes->assign->cnt > 0 &&
+        !report("incremental_assign", rd_kafka_incremental_assign(consumer->client, changes->assign)))
+        want_again(consumer, changes->assign);
 }
 
 static void collect_eager(void *opaque, const char *topic, int32_t partition,
@@ -199,8 +215,9 @@ static void apply_eager(struct consumer *consumer, struct changes *changes)
         wait_for_stops(consumer);
     }
     forward(consumer, changes->assign);
-    if (changes->assign->cnt > 0 || consumer->eager_unanswered)
-        report_code("assign", rd_kafka_assign(consumer->client, changes->assign));
+    if ((changes->assign->cnt > 0 || consumer->eager_unanswered) &&
+        !report_code("assign", rd_kafka_assign(consumer->client, changes->assign)))
+        want_again(consumer, changes->assign);
     consumer->eager_unanswered = false;
 }
 
@@ -329,6 +346,7 @@ static void add_partition(struct consumer *consumer, const rd_kafka_topic_partit
     if (slot->queue)
         return;
     *slot = (struct assignment_slot){0};
+    assignment_forget_handle(&consumer->assignment, partition->topic);
     slot->queue = ownership_assign(consumer->dispatcher, partition->topic, partition->partition);
     consumer->assignment.partitions_count++;
 }
@@ -362,6 +380,7 @@ static bool remove_partition(struct consumer *consumer, const char *topic, int32
         consumer->assignment.partitions_count--;
         struct queue *queue = slot->queue;
         *slot = (struct assignment_slot){0};
+        assignment_forget_handle(&consumer->assignment, topic);
         ownership_revoke(consumer->dispatcher, queue);
     }
     return fetched;
@@ -428,7 +447,7 @@ static void on_control(void *opaque)
     struct consumer *consumer = opaque;
     rd_kafka_event_t *event;
 
-    while ((event = rd_kafka_queue_poll(consumer->control, 0))) {
+    while (!consumer->closed && (event = rd_kafka_queue_poll(consumer->control, 0))) {
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_REBALANCE:
             on_rebalance(consumer, event);
@@ -440,6 +459,7 @@ static void on_control(void *opaque)
             on_error(consumer, event);
             break;
         default:
+            log_error("unexpected event", LOG_STR("name", rd_kafka_event_name(event)));
             break;
         }
         rd_kafka_event_destroy(event);
@@ -514,6 +534,7 @@ bool consumer_has_left(const struct consumer *consumer)
 
 void consumer_close(struct consumer *consumer)
 {
+    consumer->closed = true; /* perhaps from inside on_control: it polls no more */
     uv_prepare_stop(&consumer->turn);
     uv_close((uv_handle_t *)&consumer->turn, NULL);
     uv_timer_stop(&consumer->timer);

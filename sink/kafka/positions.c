@@ -27,8 +27,9 @@ static void ask_log(struct positions *positions, const rd_kafka_topic_partition_
     rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, NULL, 0);
     rd_kafka_error_destroy(
         rd_kafka_AdminOptions_set_isolation_level(options, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
+    /* The answer names the partitions; the list is kept for when there is no answer. */
+    rd_kafka_AdminOptions_set_opaque(options, wanted);
     rd_kafka_ListOffsets(positions->client, wanted, options, positions->queue);
-    rd_kafka_topic_partition_list_destroy(wanted);
     rd_kafka_AdminOptions_destroy(options);
 }
 
@@ -40,7 +41,6 @@ static void ask_group(struct positions *positions, const rd_kafka_topic_partitio
         rd_kafka_ListConsumerGroupOffsets_new(positions->config->group_id, partitions);
 
     rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, NULL, 0);
-    /* The answer names the partitions; the request's list is kept for when there is no answer. */
     rd_kafka_AdminOptions_set_opaque(options, rd_kafka_topic_partition_list_copy(partitions));
     rd_kafka_ListConsumerGroupOffsets(positions->client, &request, 1, options, positions->queue);
     rd_kafka_ListConsumerGroupOffsets_destroy(request);
@@ -68,9 +68,13 @@ static void fail(struct positions *positions, const rd_kafka_topic_partition_t *
 static void on_log_answer(struct positions *positions, rd_kafka_event_t *event)
 {
     size_t count = 0;
+    rd_kafka_topic_partition_list_t *asked = rd_kafka_event_opaque(event);
     const rd_kafka_ListOffsets_result_t *result = rd_kafka_event_ListOffsets_result(event);
     const rd_kafka_ListOffsetsResultInfo_t **infos =
-        rd_kafka_ListOffsets_result_infos(result, &count);
+        rd_kafka_event_error(event) ? NULL : rd_kafka_ListOffsets_result_infos(result, &count);
+
+    for (int i = 0; !infos && i < asked->cnt; i++)
+        fail(positions, &asked->elems[i], rd_kafka_event_error_string(event));
 
     for (size_t i = 0; i < count; i++) {
         const rd_kafka_topic_partition_t *found =
@@ -80,6 +84,7 @@ static void on_log_answer(struct positions *positions, rd_kafka_event_t *event)
         else
             positions->on_found(positions->opaque, found->topic, found->partition, found->offset, NULL);
     }
+    rd_kafka_topic_partition_list_destroy(asked);
 }
 
 static const rd_kafka_topic_partition_list_t *group_answer(rd_kafka_event_t *event)

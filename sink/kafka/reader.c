@@ -93,6 +93,7 @@ void reader_open(struct reader *reader, uv_loop_t *loop, rd_kafka_t *client,
 
 void reader_close(struct reader *reader)
 {
+    reader->stopped = true;
     rd_kafka_queue_io_event_enable(reader->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(reader->queue);
     waker_close(&reader->waker);
@@ -112,6 +113,8 @@ void reader_forward(struct reader *reader, const char *topic, int32_t partition)
 
 void reader_resume(struct reader *reader)
 {
+    if (reader->stopped)
+        return;
     reader->full = false;
     waker_again(&reader->waker);
 }

@@ -106,20 +106,19 @@ static void note_context(struct conn_error *error, const PGresult *result)
 }
 
 /*
- * Data exceptions quote the value: invalid input syntax for type integer: "abc". An err is logged,
- * so what stands between the quotes is left out. Two more codes can be one: see dispatch/outcome.c.
+ * Data exceptions quote the value, each language in its own way: invalid input syntax for type integer:
+ * "abc". An err is logged, so what comes from a colon, a quote or another script on is left out. Two more
+ * codes can be one: see dispatch/outcome.c. What a trigger says is its author's choice.
  */
 static void set_message(struct err *err, const char *sqlstate, const char *message)
 {
-    const char *first = strchr(message, '"');
+    size_t safe = 0;
     bool quotes = strncmp(sqlstate, "22", 2) == 0 || strcmp(sqlstate, "42601") == 0 ||
                   strcmp(sqlstate, "XX000") == 0;
 
-    if (quotes && first)
-        err_set(err, sqlstate_class(sqlstate), "%.*s\"...\"%s", (int)(first - message), message,
-                strrchr(first, '"') + 1);
-    else
-        err_set(err, sqlstate_class(sqlstate), "%s", message);
+    while (message[safe] && !(quotes && (strchr("\":", message[safe]) || message[safe] < 0)))
+        safe++;
+    err_set(err, sqlstate_class(sqlstate), "%.*s", (int)safe, message);
     snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
 }
 

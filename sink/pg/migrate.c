@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Any number, as long as all versions of the program agree on it: "pgsluice" in ASCII. */
-#define LOCK_KEY "8099843395188781925"
+#define LOCK_KEY "8099569364512629605"
 
 #define INSUFFICIENT_PRIVILEGE "42501"
 

@@ -73,10 +73,11 @@ static void note_success(struct pool *pool)
 {
     pool->attempts = 0;
     pool->next_attempt_ms = 0;
-    if (!pool->away_since_ms)
+    if (!pool->away_since_ms && !pool->lost_one)
         return;
-    int64_t away_ms = clock_now_ms() - pool->away_since_ms;
+    int64_t away_ms = pool->away_since_ms ? clock_now_ms() - pool->away_since_ms : 0;
     pool->away_since_ms = 0;
+    pool->lost_one = false;
     pool->options.on_found(pool->options.opaque, away_ms);
 }
 
@@ -86,8 +87,10 @@ static void on_conn_state(struct conn *conn, enum conn_state from, const struct 
 
     TAILQ_REMOVE(list_of(pool, from), conn, entry);
     TAILQ_INSERT_TAIL(list_of(pool, conn->state), conn, entry);
-    if (conn->state == CONN_CLOSED && err)
+    if (conn->state == CONN_CLOSED && err) {
+        pool->lost_one |= from != CONN_CONNECTING;
         note_failure(pool, err, from == CONN_CONNECTING);
+    }
     if (from == CONN_CONNECTING && conn->state == CONN_IDLE)
         note_success(pool);
 }

@@ -19,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char options_format[] = "-c synchronous_commit=%s -c timezone=UTC -c datestyle=ISO "
+static const char options_format[] = "-c synchronous_commit=%s -c timezone=UTC -c datestyle=ISO,MDY "
+                                     "-c intervalstyle=postgres "
+                                     "-c default_transaction_isolation=read\\ committed "
                                      "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s "
                                      "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
                                      "-c tcp_keepalives_count=3 -c tcp_user_timeout=30000 "
