@@ -113,6 +113,14 @@ static inline struct virtual_handle *virtual_add(uv_loop_t *loop, uv_handle_t *h
     return free_one;
 }
 
+static inline struct virtual_handle *virtual_get(const uv_handle_t *handle)
+{
+    struct virtual_handle *found = virtual_find(handle);
+
+    assert(found);
+    return found;
+}
+
 int uv_prepare_init(uv_loop_t *loop, uv_prepare_t *prepare)
 {
     virtual_add(loop, (uv_handle_t *)prepare);
@@ -121,7 +129,7 @@ int uv_prepare_init(uv_loop_t *loop, uv_prepare_t *prepare)
 
 int uv_prepare_start(uv_prepare_t *prepare, uv_prepare_cb on_prepare)
 {
-    struct virtual_handle *handle = virtual_find((uv_handle_t *)prepare);
+    struct virtual_handle *handle = virtual_get((uv_handle_t *)prepare);
 
     handle->active = true;
     handle->on_prepare = on_prepare;
@@ -130,7 +138,7 @@ int uv_prepare_start(uv_prepare_t *prepare, uv_prepare_cb on_prepare)
 
 int uv_prepare_stop(uv_prepare_t *prepare)
 {
-    virtual_find((uv_handle_t *)prepare)->active = false;
+    virtual_get((uv_handle_t *)prepare)->active = false;
     return 0;
 }
 
@@ -142,7 +150,7 @@ int uv_timer_init(uv_loop_t *loop, uv_timer_t *timer)
 
 int uv_timer_start(uv_timer_t *timer, uv_timer_cb on_timer, uint64_t wait_ms, uint64_t repeat_ms)
 {
-    struct virtual_handle *handle = virtual_find((uv_handle_t *)timer);
+    struct virtual_handle *handle = virtual_get((uv_handle_t *)timer);
 
     handle->active = true;
     handle->on_timer = on_timer;
@@ -153,19 +161,19 @@ int uv_timer_start(uv_timer_t *timer, uv_timer_cb on_timer, uint64_t wait_ms, ui
 
 int uv_timer_stop(uv_timer_t *timer)
 {
-    virtual_find((uv_handle_t *)timer)->active = false;
+    virtual_get((uv_handle_t *)timer)->active = false;
     return 0;
 }
 
 int uv_is_active(const uv_handle_t *handle)
 {
-    return virtual_find(handle)->active;
+    return virtual_get(handle)->active;
 }
 
 void uv_close(uv_handle_t *handle, uv_close_cb on_closed)
 {
     assert(!on_closed); /* nobody under test waits for it */
-    virtual_find(handle)->handle = NULL;
+    virtual_get(handle)->handle = NULL;
 }
 
 int uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb run, uv_after_work_cb done)
