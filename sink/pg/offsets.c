@@ -64,10 +64,16 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
     return true;
 }
 
-/* The row's xmax is the transaction that has updated it and not ended; pg_locks knows whose it is. */
+/*
+ * The row's xmax is the transaction that has updated it and not ended; pg_locks knows whose it is.
+ *
+ * MATERIALIZED makes PostgreSQL find the sessions first. As one of several conditions, pg_terminate_backend
+ * would be called while pg_stat_activity is scanned, before the join: for every session of every sink.
+ */
 void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, const char *own_pids)
 {
-    buffer_append_text(sql, "SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
+    buffer_append_text(sql, "WITH frozen AS MATERIALIZED ("
+                            "SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
                             " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
                             " AND l.transactionid = o.xmax AND l.granted"
                             " JOIN pg_stat_activity AS a ON a.pid = l.pid");
@@ -75,7 +81,8 @@ void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, con
     buffer_append_text(sql, " AND a.usename = current_user AND a.wait_event_type = 'Client'"
                             " AND a.application_name LIKE 'pgsluice/%' AND a.pid <> ALL ('{");
     buffer_append_text(sql, own_pids);
-    buffer_append_text(sql, "}'::integer[]) AND pg_terminate_backend(a.pid)");
+    buffer_append_text(sql, "}'::integer[])) SELECT pid, application_name FROM frozen"
+                            " WHERE pg_terminate_backend(pid)");
 }
 
 /* One array of the call: ARRAY[...]::type[] over a column of the moves. */
