@@ -173,7 +173,7 @@ static struct config random_config(int index)
         .table = table_name,
         .instance_id = instance_ids[index],
         .batch_size = 1 + chance(12),
-        .batch_bytes = 4 * 1024 * 1024,
+        .batch_bytes = 64 << chance(17),
         .batch_timeout_ms = chance(40),
         .pool_min = 1,
         .pool_max = 1 + chance(3),
