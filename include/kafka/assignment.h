@@ -50,9 +50,6 @@ struct assignment_slot *assignment_find(struct assignment *assignment, const rd_
  */
 void assignment_forget_handles(struct assignment *assignment);
 
-/* A topic that comes or goes may leave its handle's address to another one: it is looked up anew. */
-void assignment_forget_handle(struct assignment *assignment, const char *topic);
-
 typedef void (*assignment_each_cb)(void *opaque, const char *topic, int32_t partition,
                                    struct assignment_slot *slot);
 

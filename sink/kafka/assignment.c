@@ -75,14 +75,6 @@ void assignment_forget_handles(struct assignment *assignment)
         topic->handle = NULL;
 }
 
-void assignment_forget_handle(struct assignment *assignment, const char *name)
-{
-    struct assignment_topic *topic = find_topic(assignment, name);
-
-    if (topic)
-        topic->handle = NULL;
-}
-
 void assignment_each(struct assignment *assignment, assignment_each_cb callback, void *opaque)
 {
     for (struct assignment_topic *topic = assignment->topics; topic; topic = topic->next)

@@ -346,7 +346,6 @@ static void add_partition(struct consumer *consumer, const rd_kafka_topic_partit
     if (slot->queue)
         return;
     *slot = (struct assignment_slot){0};
-    assignment_forget_handle(&consumer->assignment, partition->topic);
     slot->queue = ownership_assign(consumer->dispatcher, partition->topic, partition->partition);
     consumer->assignment.partitions_count++;
 }
@@ -380,7 +379,6 @@ static bool remove_partition(struct consumer *consumer, const char *topic, int32
         consumer->assignment.partitions_count--;
         struct queue *queue = slot->queue;
         *slot = (struct assignment_slot){0};
-        assignment_forget_handle(&consumer->assignment, topic);
         ownership_revoke(consumer->dispatcher, queue);
     }
     return fetched;
