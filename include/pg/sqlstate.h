@@ -13,6 +13,12 @@
 /* What pgsluice.expect_table raises when the table has changed since rows were encoded for it. */
 #define SQLSTATE_TABLE_CHANGED "PS002"
 
+/*
+ * Whether only code that belongs to the table chooses it: PL/pgSQL's own errors, and the codes that the SQL
+ * standard leaves to users. With a line of COPY it is a verdict on that row.
+ */
+bool sqlstate_is_of_user_code(const char *sqlstate);
+
 /* NULL or empty: the server said nothing, so the connection is gone: ERR_OUTAGE. */
 enum err_class sqlstate_class(const char *sqlstate);
 

@@ -17,6 +17,7 @@
 #include "dispatch/ownership.h"
 #include "dispatch/retry.h"
 #include "ops/log.h"
+#include "pg/sqlstate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,14 +151,16 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
 
 /*
  * False: no record is to blame. What tsvector and ltree can't read is a syntax error to them, to hstore
- * an internal error; COPY's column tells it from one in a trigger or in the server.
+ * an internal error; COPY's column tells it from one in a trigger or in the server. A trigger may raise
+ * any code; COPY's line tells which row it did not want.
  */
 static bool blame_record(const struct flush *flush, struct conn_error *error,
                          struct flush_blame *blame)
 {
     bool odd = strcmp(error->err.sqlstate, "42601") == 0 || strcmp(error->err.sqlstate, "XX000") == 0;
 
-    if (error->lost || (error->err.class != ERR_DATA && !odd))
+    if (error->lost || (error->err.class != ERR_DATA && !odd &&
+                        !sqlstate_is_of_user_code(error->err.sqlstate)))
         return false;
     if (!flush_blame(flush, error, blame) || (odd && !blame->column))
         return false;

@@ -34,6 +34,21 @@ static const struct {
     {"58", ERR_OUTAGE},        /* system: I/O */
 };
 
+/* A class that begins with 5 to 9 or I to Z is nobody's, but for those that PostgreSQL took. */
+bool sqlstate_is_of_user_code(const char *sqlstate)
+{
+    static const char *const raised[] = {"09", "20", "27", "2F", "38", "39", "44", "P0"};
+    static const char *const taken[] = {"72", "PS", "XX"};
+
+    for (size_t i = 0; i < COUNT_OF(raised); i++)
+        if (strncmp(sqlstate, raised[i], 2) == 0)
+            return true;
+    for (size_t i = 0; i < COUNT_OF(taken); i++)
+        if (strncmp(sqlstate, taken[i], 2) == 0)
+            return false;
+    return (sqlstate[0] >= '6' && sqlstate[0] <= '9') || (sqlstate[0] >= 'I' && sqlstate[0] <= 'Z');
+}
+
 enum err_class sqlstate_class(const char *sqlstate)
 {
     if (!sqlstate || !*sqlstate)
