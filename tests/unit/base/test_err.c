@@ -46,6 +46,26 @@ static void a_text_that_is_too_long_is_cut(void **state)
     assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
 }
 
+/* Whatever the number of its bytes that would still have fit. */
+static void a_text_is_cut_between_characters(void **state)
+{
+    static const char *const characters[] = {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+    char text[sizeof(((struct err *)0)->text) + 8];
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(characters); i++) {
+        for (size_t before = sizeof(err.text) - 6; before < sizeof(err.text); before++) {
+            size_t len = strlen(characters[i]);
+            memset(text, 'x', before);
+            memcpy(text + before, characters[i], len + 1);
+            err_set(&err, ERR_DATA, "%s", text);
+            bool fits = before + len < sizeof(err.text);
+            assert_int_equal(strlen(err.text), fits ? before + len : before);
+        }
+    }
+}
+
 static void a_long_context_keeps_the_beginning_of_the_text(void **state)
 {
     char text[2000];
@@ -87,6 +107,7 @@ int main(void)
         cmocka_unit_test(set_replaces_everything),
         cmocka_unit_test(context_goes_in_front_and_keeps_the_rest),
         cmocka_unit_test(a_text_that_is_too_long_is_cut),
+        cmocka_unit_test(a_text_is_cut_between_characters),
         cmocka_unit_test(a_long_context_keeps_the_beginning_of_the_text),
         cmocka_unit_test(the_text_may_be_its_own_context),
         cmocka_unit_test(every_class_has_its_own_name),

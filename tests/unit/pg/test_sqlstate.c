@@ -67,6 +67,21 @@ static void a_position_that_is_not_ours_is_fenced(void **state)
     assert_int_equal(sqlstate_class(SQLSTATE_FENCED), ERR_FENCED);
 }
 
+static void users_may_choose_their_codes(void **state)
+{
+    static const char *const theirs[] = {"P0001", "P0002", "P0004", "U0001", "99999", "I0000",
+                                         "20000", "44000", "39004"};
+    static const char *const postgresqls[] = {"",      "57P01", "53100", "58030", "XX000", "XX001",
+                                              "72000", "PS001", "PS002", "42601", "08006", "HV000",
+                                              "F0000", "55000"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(theirs); i++)
+        assert_true(sqlstate_is_of_user_code(theirs[i]));
+    for (size_t i = 0; i < COUNT_OF(postgresqls); i++)
+        assert_false(sqlstate_is_of_user_code(postgresqls[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -77,6 +92,7 @@ int main(void)
         cmocka_unit_test(what_a_record_caused_is_data),
         cmocka_unit_test(what_a_person_has_to_mend_is_configuration),
         cmocka_unit_test(a_position_that_is_not_ours_is_fenced),
+        cmocka_unit_test(users_may_choose_their_codes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
