@@ -100,6 +100,30 @@ CASES = {
         "23514",
         "no bad orders",
     ),
+    "trigger with a code of its own": Case(
+        RAISES.format(using="USING ERRCODE = 'U0001'", more=""),
+        {"note": "bad"},
+        "U0001",
+        "no bad orders",
+    ),
+    "trigger finds no row": Case(
+        "CREATE TABLE shops (id int);"
+        "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN IF NEW.n = 5 THEN SELECT id INTO STRICT NEW.n FROM shops; END IF; RETURN NEW; END';"
+        "CREATE TABLE orders (id int, n int);"
+        "CREATE TRIGGER look BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION look()",
+        {"n": 5},
+        "P0002",
+    ),
+    "trigger with much to say": Case(
+        "CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN IF NEW.n = 5 THEN RAISE 'no: %', repeat('ä€', 9999); END IF; RETURN NEW; END$$;"
+        "CREATE TABLE orders (id int, n int);"
+        "CREATE TRIGGER talk BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION talk()",
+        {"n": 5},
+        "P0001",
+        "no: ä€ä€ä€",
+    ),
     "trigger divides by zero": Case(
         "CREATE FUNCTION divide() RETURNS trigger LANGUAGE plpgsql AS"
         " 'BEGIN NEW.n = 1 / NEW.n; RETURN NEW; END';"
