@@ -4,9 +4,9 @@ CREATE TABLE pgsluice.offsets (
     sink         text        NOT NULL,             -- SINK_NAME
     topic        text        NOT NULL,
     partition    integer     NOT NULL,
-    topic_id     text,                             -- Kafka's id of the topic: a re-created one has another
+    topic_id     text,                             -- reserved for Kafka's id of the topic
     next_offset  bigint      NOT NULL CHECK (next_offset >= 0),
-    leader_epoch integer     NOT NULL DEFAULT -1,  -- of the last record below next_offset; -1: unknown
+    leader_epoch integer     NOT NULL DEFAULT -1,  -- reserved; -1: unknown
     epoch        bigint      NOT NULL DEFAULT 1,   -- one more with each claim: fences former owners
     owner        text        NOT NULL,             -- SINK_INSTANCE_ID of the last claim
     claimed_at   timestamptz NOT NULL DEFAULT now(),

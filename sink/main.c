@@ -81,7 +81,7 @@ static const char examples[] =
     "  SINK_TOPICS='^shop[.].*' SINK_TABLE='events.${topic}' \\\n"
     "  PGSERVICE=warehouse PGPASSWORD_FILE=/run/secrets/postgres pgsluice run\n"
     "\n"
-    "Exit codes: 0 done or drained, 64 usage, 65 too many dead letters, 69 server unreachable at "
+    "Exit codes: 0 done or drained, 64 usage, 69 server unreachable at "
     "the\n"
     "start, 70 internal error, 75 temporary failure, 78 configuration.\n";
 
