@@ -6,8 +6,7 @@
 #define KAFKA_CONSUMER_H
 
 #include "kafka/committer.h"
-#include "kafka/positions.h"
-#include "kafka/reader.h"
+#include "kafka/fetching.h"
 
 struct consumer_counts {
     uint64_t assigns_count;
@@ -31,13 +30,11 @@ struct consumer {
     struct waker waker;
     struct committer committer;
     struct positions positions;
+    struct fetching fetching;
     uv_prepare_t turn;
     uv_timer_t timer;
-    bool eager;
-    bool eager_unanswered; /* an assignment waits for its positions */
-    int64_t eager_deadline_ms;
     bool closing;
-    bool closed; /* reader and positions are gone */
+    bool closed; /* the control queue is gone */
 };
 
 /* The client is borrowed. Before dispatcher_open, which gets consumer_hooks. */

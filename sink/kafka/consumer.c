@@ -13,15 +13,6 @@
  *
  * Why nothing waits for flushes under way when partitions are revoked: safety is PostgreSQL's. The new
  * owner's claim waits for our transaction; if the claim comes first, our advance fails.
- *
- * A race, and why a stopped partition is unassigned instead of seeked:
- * 1. A partition has to go back (the database went back in time) from 500 to 100.
- * 2. Messages from 500 on lie in the data queue. A seek that fails without a word would let them
- *    through: the next flush would move the position from 100 to 600 and lose 400 records.
- * 3. An unassign makes all of them outdated at once, and the assign that follows states its offset.
- *
- * What the dispatcher wants is marked in the slots, and carried out once per turn of the loop, so that a
- * thousand claimed partitions become a few calls.
  */
 #include "kafka/consumer.h"
 
@@ -31,39 +22,29 @@
 
 #include <string.h>
 
-enum { EAGER_WAIT_MS = 5000, TICK_MS = 200, ASK_AGAIN_MS = 15000 };
+enum { TICK_MS = 200, ASK_AGAIN_MS = 15000 };
 
-/* The dispatcher's wishes: marked now, carried out in the turn. */
-
-static struct assignment_slot *slot_of(struct consumer *consumer, const struct queue *queue)
-{
-    return assignment_slot(&consumer->assignment, queue->route->topic, queue->partition);
-}
+/* The dispatcher's hooks. */
 
 static void want_place(void *opaque, struct queue *queue)
 {
     struct consumer *consumer = opaque;
 
-    slot_of(consumer, queue)->place = true;
-    consumer->assignment.changed = true;
+    fetching_place(&consumer->fetching, queue);
 }
 
 static void want_start(void *opaque, struct queue *queue)
 {
     struct consumer *consumer = opaque;
 
-    slot_of(consumer, queue)->start = true;
-    consumer->assignment.changed = true;
+    fetching_start(&consumer->fetching, queue);
 }
 
 static void want_stop(void *opaque, struct queue *queue)
 {
     struct consumer *consumer = opaque;
-    struct assignment_slot *slot = slot_of(consumer, queue);
 
-    slot->start = false;
-    slot->stop = slot->fetched;
-    consumer->assignment.changed = true;
+    fetching_stop(&consumer->fetching, queue);
 }
 
 static void on_room(void *opaque)
@@ -82,217 +63,12 @@ struct dispatcher_hooks consumer_hooks(struct consumer *consumer)
                                      .opaque = consumer};
 }
 
-/* Carrying them out. */
-
-struct changes {
-    struct consumer *consumer;
-    rd_kafka_topic_partition_list_t *unassign;
-    rd_kafka_topic_partition_list_t *assign;
-    rd_kafka_topic_partition_list_t *place;
-};
-
-/* Whether it was carried out. */
-static bool report(const char *what, rd_kafka_error_t *error)
-{
-    if (!error)
-        return true;
-    log_warn("librdkafka refused a call", LOG_STR("call", what),
-             LOG_STR("reason", rd_kafka_error_string(error)));
-    rd_kafka_error_destroy(error);
-    return false;
-}
-
-static bool report_code(const char *what, rd_kafka_resp_err_t code)
-{
-    if (code)
-        log_warn("librdkafka refused a call", LOG_STR("call", what),
-                 LOG_STR("reason", rd_kafka_err2str(code)));
-    return !code;
-}
-
-/* An assign that was refused is wanted again; the timer brings the next turn. */
-static void want_again(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++) {
-        struct assignment_slot *slot =
-            assignment_slot(&consumer->assignment, list->elems[i].topic, list->elems[i].partition);
-        slot->fetched = false;
-        slot->start = true;
-    }
-    consumer->assignment.changed = true;
-}
-
-static void add_assign(struct changes *changes, const char *topic, int32_t partition,
-                       struct assignment_slot *slot)
-{
-    rd_kafka_topic_partition_list_add(changes->assign, topic, partition)->offset =
-        slot->queue->read_next;
-    slot->fetched = true;
-}
-
-static void collect_place(struct changes *changes, const char *topic, int32_t partition,
-                          struct assignment_slot *slot)
-{
-    if (!slot->place)
-        return;
-    slot->place = false;
-    slot->asked_ms = clock_now_ms();
-    rd_kafka_topic_partition_list_add(changes->place, topic, partition);
-}
-
-static void collect_cooperative(void *opaque, const char *topic, int32_t partition,
-                                struct assignment_slot *slot)
-{
-    struct changes *changes = opaque;
-
-    collect_place(changes, topic, partition, slot);
-    if (slot->fetched && (slot->stop || slot->start)) {
-        rd_kafka_topic_partition_list_add(changes->unassign, topic, partition);
-        slot->fetched = false;
-    }
-    if (slot->start)
-        add_assign(changes, topic, partition, slot);
-    slot->start = false;
-    slot->stop = false;
-}
-
-/*
- * The race of a partition that is unassigned and at once assigned anew:
- * 1. unassign makes librdkafka's main thread queue a "fetch stop" for itself.
- * 2. We forward the partition's queue to the data queue.
- * 3. The fetch stop runs and undoes the forward; the new fetch fills a queue that nobody reads.
- * Asking for the assignment goes through the same queue of that thread: when it answers, 3 is over.
- */
-static void wait_for_stops(struct consumer *consumer)
-{
-    rd_kafka_topic_partition_list_t *assignment;
-
-    if (rd_kafka_assignment(consumer->client, &assignment) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_topic_partition_list_destroy(assignment);
-    assignment_forget_handles(&consumer->assignment);
-}
-
-static void forward(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++)
-        reader_forward(&consumer->reader, list->elems[i].topic, list->elems[i].partition);
-}
-
-static void apply_cooperative(struct consumer *consumer, struct changes *changes)
-{
-    if (changes->unassign->cnt > 0) {
-        report("incremental_unassign",
-               rd_kafka_incremental_unassign(consumer->client, changes->unassign));
-        wait_for_stops(consumer);
-    }
-    forward(consumer, changes->assign);
-    if (changes->assign->cnt > 0 &&
-        !report("incremental_assign", rd_kafka_incremental_assign(consumer->client, changes->assign)))
-        want_again(consumer, changes->assign);
-}
-
-static void collect_eager(void *opaque, const char *topic, int32_t partition,
-                          struct assignment_slot *slot)
-{
-    struct changes *changes = opaque;
-    bool wanted = slot->start || (slot->fetched && !slot->stop);
-
-    collect_place(changes, topic, partition, slot);
-    if (slot->fetched)
-        rd_kafka_topic_partition_list_add(changes->unassign, topic, partition);
-    slot->fetched = false;
-    slot->start = false;
-    slot->stop = false;
-    if (wanted)
-        add_assign(changes, topic, partition, slot);
-}
-
-/* An eager assignment is always whole. */
-static void apply_eager(struct consumer *consumer, struct changes *changes)
-{
-    if (changes->unassign->cnt > 0) {
-        report_code("assign", rd_kafka_assign(consumer->client, NULL));
-        wait_for_stops(consumer);
-    }
-    forward(consumer, changes->assign);
-    if ((changes->assign->cnt > 0 || consumer->eager_unanswered) &&
-        !report_code("assign", rd_kafka_assign(consumer->client, changes->assign)))
-        want_again(consumer, changes->assign);
-    consumer->eager_unanswered = false;
-}
-
-/* Whether a partition of an unanswered assignment still has no position. */
-static void note_waiting(void *opaque, const char *topic, int32_t partition,
-                         struct assignment_slot *slot)
-{
-    bool *waiting = opaque;
-
-    (void)topic;
-    (void)partition;
-    if (!slot->start && !slot->fetched && slot->queue->state != QUEUE_HALTED)
-        *waiting = true;
-}
-
-/* What is collected stays marked until the whole assignment can be answered. */
-static bool eager_has_to_wait(struct consumer *consumer)
-{
-    bool waiting = false;
-
-    if (!consumer->eager_unanswered)
-        return false;
-    assignment_each(&consumer->assignment, note_waiting, &waiting);
-    return waiting && clock_now_ms() < consumer->eager_deadline_ms;
-}
-
-static void only_place(void *opaque, const char *topic, int32_t partition, struct assignment_slot *slot)
-{
-    collect_place(opaque, topic, partition, slot);
-}
-
-static void collect(struct consumer *consumer, struct changes *changes)
-{
-    if (!consumer->eager) {
-        assignment_each(&consumer->assignment, collect_cooperative, changes);
-        apply_cooperative(consumer, changes);
-    } else if (eager_has_to_wait(consumer)) {
-        assignment_each(&consumer->assignment, only_place, changes);
-        consumer->assignment.changed = true;
-    } else {
-        assignment_each(&consumer->assignment, collect_eager, changes);
-        apply_eager(consumer, changes);
-    }
-}
-
-static void log_fetching(const rd_kafka_topic_partition_list_t *list)
-{
-    struct buffer text = {0};
-
-    for (int i = 0; i < list->cnt; i++)
-        buffer_printf(&text, "%s%s[%d]@%lld", i ? " " : "", list->elems[i].topic,
-                      list->elems[i].partition, (long long)list->elems[i].offset);
-    if (list->cnt > 0)
-        log_info("fetching", LOG_INT("count", list->cnt), LOG_STR("from", buffer_text(&text)));
-    buffer_finish(&text);
-}
-
 static void on_turn(uv_prepare_t *turn)
 {
     struct consumer *consumer = turn->data;
 
-    if (!consumer->assignment.changed || consumer->closing)
-        return;
-    struct changes changes = {.consumer = consumer,
-                              .unassign = rd_kafka_topic_partition_list_new(16),
-                              .assign = rd_kafka_topic_partition_list_new(16),
-                              .place = rd_kafka_topic_partition_list_new(16)};
-    consumer->assignment.changed = false;
-    collect(consumer, &changes);
-    log_fetching(changes.assign);
-    if (changes.place->cnt > 0)
-        positions_ask(&consumer->positions, changes.place);
-    rd_kafka_topic_partition_list_destroy(changes.unassign);
-    rd_kafka_topic_partition_list_destroy(changes.assign);
-    rd_kafka_topic_partition_list_destroy(changes.place);
+    if (!consumer->closing)
+        fetching_apply(&consumer->fetching);
 }
 
 /* Positions of partitions that PostgreSQL does not know yet. */
@@ -356,13 +132,11 @@ static void on_assign(struct consumer *consumer, const rd_kafka_topic_partition_
     committer_set_rebalancing(&consumer->committer, false);
     if (list->cnt > 0)
         log_rebalance("assigned", list);
-    if (consumer->eager) {
-        consumer->eager_unanswered = true;
-        consumer->eager_deadline_ms = clock_now_ms() + EAGER_WAIT_MS;
-        consumer->assignment.changed = true;
+    if (consumer->fetching.eager) {
+        fetching_expect_whole(&consumer->fetching);
     } else {
         rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
-        report("incremental_assign", rd_kafka_incremental_assign(consumer->client, none));
+        fetching_report("incremental_assign", rd_kafka_incremental_assign(consumer->client, none));
         rd_kafka_topic_partition_list_destroy(none);
     }
     for (int i = 0; i < list->cnt; i++)
@@ -397,12 +171,12 @@ static void on_revoke(struct consumer *consumer, const rd_kafka_topic_partition_
     for (int i = 0; i < list->cnt; i++)
         if (remove_partition(consumer, list->elems[i].topic, list->elems[i].partition))
             rd_kafka_topic_partition_list_add(fetched, list->elems[i].topic, list->elems[i].partition);
-    if (consumer->eager)
-        report_code("assign", rd_kafka_assign(consumer->client, NULL));
+    if (consumer->fetching.eager)
+        fetching_report_code("assign", rd_kafka_assign(consumer->client, NULL));
     else
-        report("incremental_unassign", rd_kafka_incremental_unassign(consumer->client, fetched));
+        fetching_report("incremental_unassign", rd_kafka_incremental_unassign(consumer->client, fetched));
     assignment_forget_handles(&consumer->assignment);
-    consumer->eager_unanswered = false;
+    consumer->fetching.unanswered = false;
     rd_kafka_topic_partition_list_destroy(fetched);
 }
 
@@ -411,14 +185,14 @@ static void on_rebalance(struct consumer *consumer, rd_kafka_event_t *event)
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     const char *protocol = rd_kafka_rebalance_protocol(consumer->client);
 
-    consumer->eager = protocol && strcmp(protocol, "EAGER") == 0;
+    consumer->fetching.eager = protocol && strcmp(protocol, "EAGER") == 0;
     if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !consumer->closing) {
         on_assign(consumer, list);
     } else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS ||
                rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         on_revoke(consumer, list);
     } else {
-        report_code("rebalance", rd_kafka_event_error(event));
+        fetching_report_code("rebalance", rd_kafka_event_error(event));
         rd_kafka_assign(consumer->client, NULL);
     }
 }
@@ -479,6 +253,10 @@ void consumer_init(struct consumer *consumer, uv_loop_t *loop, rd_kafka_t *clien
 {
     *consumer = (struct consumer){
         .loop = loop, .client = client, .config = config, .dispatcher = dispatcher};
+    consumer->fetching = (struct fetching){.client = client,
+                                           .assignment = &consumer->assignment,
+                                           .reader = &consumer->reader,
+                                           .positions = &consumer->positions};
 }
 
 bool consumer_subscribe(struct consumer *consumer, struct err *err)
@@ -522,7 +300,7 @@ bool consumer_is_committing(const struct consumer *consumer)
 void consumer_leave(struct consumer *consumer)
 {
     consumer->closing = true;
-    report("consumer_close", rd_kafka_consumer_close_queue(consumer->client, consumer->control));
+    fetching_report("consumer_close", rd_kafka_consumer_close_queue(consumer->client, consumer->control));
 }
 
 bool consumer_has_left(const struct consumer *consumer)
