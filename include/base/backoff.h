@@ -1,6 +1,6 @@
 /*
- * How long to wait before the next try: exponential with full jitter, so that replicas that lost the
- * same server do not come back in step. Pure. Thread: any.
+ * How long to wait before the next try: exponential with full jitter, so that replicas that lost
+ * the same server do not come back in step. Pure. Thread: any.
  */
 #ifndef BASE_BACKOFF_H
 #define BASE_BACKOFF_H

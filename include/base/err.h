@@ -30,7 +30,8 @@ struct err {
     char text[1024];  /* one line, no payload, no secret */
 };
 
-/* Sets class and text; SQLSTATE and column are emptied. Returns false, so that a caller can return it. */
+/* Sets class and text; SQLSTATE and column are emptied. Returns false, so that a caller can return
+ * it. */
 bool err_set(struct err *err, enum err_class class, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " in front of the text. Returns false. */

@@ -12,7 +12,8 @@
 /* The exit code that says why a start failed. */
 int boot_exit_code(const struct err *err);
 
-/* Connects and migrates or checks the schema, as SINK_MIGRATE says. EXIT_DONE, or the code to exit with. */
+/* Connects and migrates or checks the schema, as SINK_MIGRATE says. EXIT_DONE, or the code to exit
+ * with. */
 int boot_schema(const struct config *config);
 
 /* The table of every listed topic can be written. With a regex, topics are checked as they come. */

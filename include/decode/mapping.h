@@ -1,14 +1,15 @@
 /*
  * How the records of one topic become rows of one table.
  *
- * A mapping is compiled from a table's description and never changes; when the table does, a new one
- * is compiled and the old one lives until its last batch is gone. Thread: made on the loop (or before
- * it), read by workers.
+ * A mapping is compiled from a table's description and never changes; when the table does, a new
+ * one is compiled and the old one lives until its last batch is gone. Thread: made on the loop (or
+ * before it), read by workers.
  *
  * Where a column's value comes from:
- *   SINK_VALUE_FORMAT=json  the field of the same name; or, for columns with these names (Kafka Connect's
- *                           JDBC sink has the first three), from the record itself: __connect_topic,
- *                           __connect_partition, __connect_offset, __connect_timestamp, __connect_key,
+ *   SINK_VALUE_FORMAT=json  the field of the same name; or, for columns with these names (Kafka
+ * Connect's JDBC sink has the first three), from the record itself: __connect_topic,
+ *                           __connect_partition, __connect_offset, __connect_timestamp,
+ * __connect_key,
  *                           __connect_headers
  *   SINK_VALUE_FORMAT=raw   topic, partition, offset, timestamp, key, value, headers
  */
@@ -48,7 +49,7 @@ struct mapping {
     enum type_format format; /* binary when every mapped column's type is hand-encoded */
     struct mapping_column *columns;
     size_t columns_count;
-    size_t fields_count; /* the first of the columns: those of MAPPING_FIELD */
+    size_t fields_count;        /* the first of the columns: those of MAPPING_FIELD */
     struct json_fields *fields; /* NULL: raw */
     bool wants_headers;         /* one of the columns is filled from them */
 };
@@ -65,8 +66,8 @@ struct mapping *mapping_compile(const struct config *config, const char *topic, 
 void mapping_destroy(struct mapping *mapping);
 
 /*
- * One value for each column, borrowed from the record. False: ERR_DATA, the record is no row; ERR_CONFIG,
- * its partition has to stop here.
+ * One value for each column, borrowed from the record. False: ERR_DATA, the record is no row;
+ * ERR_CONFIG, its partition has to stop here.
  */
 bool mapping_decode(const struct mapping *mapping, const struct record *record, int32_t partition,
                     struct value *values, struct err *err) MUST_CHECK;

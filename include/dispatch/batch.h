@@ -1,9 +1,9 @@
 /*
  * Consecutive records of one partition on their way through encoding into one flush.
  *
- * A batch owns its records, their bytes, and the COPY bytes made of them, until its flush is committed:
- * then all of it goes back at once. Thread: loop, but while it is BATCH_ENCODING: then it belongs to the
- * worker, whole.
+ * A batch owns its records, their bytes, and the COPY bytes made of them, until its flush is
+ * committed: then all of it goes back at once. Thread: loop, but while it is BATCH_ENCODING: then
+ * it belongs to the worker, whole.
  */
 #ifndef DISPATCH_BATCH_H
 #define DISPATCH_BATCH_H
@@ -36,7 +36,8 @@ struct batch_segment {
     size_t rows_count;
 };
 
-/* A record that PostgreSQL has refused in an earlier flush: encoded as a dead letter from now on. */
+/* A record that PostgreSQL has refused in an earlier flush: encoded as a dead letter from now on.
+ */
 struct batch_refusal {
     uint32_t index; /* of records */
     struct err err;
@@ -46,13 +47,13 @@ struct batch {
     TAILQ_ENTRY(batch) entry;         /* of its queue, in offset order; or of the free list */
     TAILQ_ENTRY(batch) filling_entry; /* of the dispatcher's, in opening order */
     enum batch_state state;
-    struct queue *queue;     /* borrowed; NULL: dropped while a worker holds it */
-    const char *topic;       /* borrowed from the route */
+    struct queue *queue; /* borrowed; NULL: dropped while a worker holds it */
+    const char *topic;   /* borrowed from the route */
     int32_t partition;
     struct mapping *mapping; /* borrowed: the version it is encoded with; set when it is closed */
     int64_t opened_ms;
     bool has_headers; /* its records' headers were read, or they have none */
-    int64_t to; /* the position after this batch: last offset + 1 */
+    int64_t to;       /* the position after this batch: last offset + 1 */
 
     struct record *records;
     uint32_t count;
@@ -69,7 +70,7 @@ struct batch {
     uint32_t *dead; /* indexes of the records that are dead letters, rising */
     uint32_t dead_count;
     uint32_t dead_cap;
-    bool stopped;    /* at the record at offset `to`: its partition halts there, for `stop` */
+    bool stopped; /* at the record at offset `to`: its partition halts there, for `stop` */
     struct err stop;
 
     struct batch_refusal *refusals;

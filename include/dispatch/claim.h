@@ -1,6 +1,6 @@
 /*
- * Taking a partition's row in pgsluice.offsets over: one statement, which waits for a flush of the former
- * owner. When it waits too long, the former owner is frozen inside its transaction, and its
+ * Taking a partition's row in pgsluice.offsets over: one statement, which waits for a flush of the
+ * former owner. When it waits too long, the former owner is frozen inside its transaction, and its
  * backend is ended. Thread: loop.
  */
 #ifndef DISPATCH_CLAIM_H
@@ -20,7 +20,7 @@ typedef void (*claim_done_cb)(struct claim *claim, enum claim_result result, con
 
 struct claim {
     struct offsets_claim what; /* borrowed texts */
-    const struct pool *pool;    /* borrowed: the sessions that we drive are spared */
+    const struct pool *pool;   /* borrowed: the sessions that we drive are spared */
     void *opaque;
     struct offsets_position position;
 

@@ -1,11 +1,11 @@
 /*
  * Ready batches meet idle connections: the centre of the sink.
  *
- * It owns the queues, the routes, the free batches and the flushes under way; the pool is its own too.
- * Its work is told in four files: dispatch/intake.c (records become ready batches), dispatch/ownership.c
- * (the life of a queue), dispatch/dispatcher.c (the turn), dispatch/outcome.c (what follows from a flush).
- * kafka/ brings assignments and records, and carries out what is asked for through the hooks.
- * Thread: loop.
+ * It owns the queues, the routes, the free batches and the flushes under way; the pool is its own
+ * too. Its work is told in four files: dispatch/intake.c (records become ready batches),
+ * dispatch/ownership.c (the life of a queue), dispatch/dispatcher.c (the turn), dispatch/outcome.c
+ * (what follows from a flush). kafka/ brings assignments and records, and carries out what is asked
+ * for through the hooks. Thread: loop.
  */
 #ifndef DISPATCH_DISPATCHER_H
 #define DISPATCH_DISPATCHER_H
@@ -30,7 +30,7 @@ struct dispatcher_hooks {
 /* Since the start. */
 struct dispatcher_totals {
     uint64_t rows_count;
-    uint64_t records_count;      /* rows and dead letters */
+    uint64_t records_count; /* rows and dead letters */
     uint64_t dead_letters_count;
     uint64_t flushes_count;
     uint64_t copied_bytes;
@@ -81,7 +81,8 @@ void dispatcher_close(struct dispatcher *dispatcher);
 void dispatcher_finish(struct dispatcher *dispatcher);
 
 /* Writes the queue's state; the ready list follows. */
-void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue, enum queue_state to);
+void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue,
+                                enum queue_state to);
 
 /* After anything that decides whether a flush may begin with the queue's first batch. */
 void dispatcher_update_ready(struct dispatcher *dispatcher, struct queue *queue);

@@ -1,9 +1,9 @@
 /*
  * One PostgreSQL transaction: positions, rows and dead letters of one or more batches of one table.
  *
- * A flush is one attempt. It ends committed or not, and says which record is to blame when PostgreSQL
- * refused one; what happens next is decided in dispatch/retry.c and done by dispatch/dispatcher.c.
- * Thread: loop.
+ * A flush is one attempt. It ends committed or not, and says which record is to blame when
+ * PostgreSQL refused one; what happens next is decided in dispatch/retry.c and done by
+ * dispatch/dispatcher.c. Thread: loop.
  */
 #ifndef DISPATCH_FLUSH_H
 #define DISPATCH_FLUSH_H
@@ -52,7 +52,8 @@ TAILQ_HEAD(flush_list, flush);
 struct flush *flush_create(const struct flush_settings *settings);
 void flush_destroy(struct flush *flush);
 
-/* Takes a READY batch of a queue with no flush under way, or the next one of the queue added last. */
+/* Takes a READY batch of a queue with no flush under way, or the next one of the queue added last.
+ */
 void flush_add(struct flush *flush, struct batch *batch);
 
 /* Sends it. The batches are FLUSHING until on_done, and each one's queue has this flush. */
@@ -69,8 +70,8 @@ struct flush_blame {
 };
 
 /*
- * After a failure of ERR_DATA. False: the server did not say (a foreign key, a deferred constraint, a
- * trigger after the row).
+ * After a failure of ERR_DATA. False: the server did not say (a foreign key, a deferred constraint,
+ * a trigger after the row).
  */
 bool flush_blame(const struct flush *flush, const struct conn_error *error,
                  struct flush_blame *blame);

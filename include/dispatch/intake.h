@@ -7,12 +7,13 @@
 #include "dispatch/dispatcher.h"
 
 /*
- * Copies a record in. A record of a partition that is not open, or below what it waits for, is dropped.
- * False: no memory is left after this one; hooks.room tells when there is.
+ * Copies a record in. A record of a partition that is not open, or below what it waits for, is
+ * dropped. False: no memory is left after this one; hooks.room tells when there is.
  */
 bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record);
 
-/* Once a turn: how far to read ahead; and when that is used up by partial batches alone, they go at once. */
+/* Once a turn: how far to read ahead; and when that is used up by partial batches alone, they go at
+ * once. */
 void intake_turn(struct dispatcher *dispatcher);
 
 /* No more records will come: partial batches go at once. */
@@ -30,7 +31,8 @@ void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue);
 /* Takes a batch out of its queue: it is committed, or nobody wants it any more. */
 void intake_drop(struct dispatcher *dispatcher, struct queue *queue, struct batch *batch);
 
-/* All but what a flush has sent: its outcome decides about those. Returns how many records that were. */
+/* All but what a flush has sent: its outcome decides about those. Returns how many records that
+ * were. */
 size_t intake_drop_unsent(struct dispatcher *dispatcher, struct queue *queue);
 
 /* After something was dropped: reading may go on. */

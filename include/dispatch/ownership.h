@@ -15,15 +15,16 @@ struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic,
 /* The answer to hooks.place. */
 void ownership_place(struct dispatcher *dispatcher, struct queue *queue, int64_t offset);
 
-/* A partition was taken away or lost: what is not sent is dropped. The queue is no longer the caller's. */
+/* A partition was taken away or lost: what is not sent is dropped. The queue is no longer the
+ * caller's. */
 void ownership_revoke(struct dispatcher *dispatcher, struct queue *queue);
 
 /* Stops a partition until a later try, and says why; Kafka's errors come here as well. */
 void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err);
 
 /*
- * PostgreSQL was away: open queues claim again. It may have lost its last commits, or be another one that
- * never had them, and a queue that has nothing to send would not notice.
+ * PostgreSQL was away: open queues claim again. It may have lost its last commits, or be another
+ * one that never had them, and a queue that has nothing to send would not notice.
  */
 void ownership_check(struct dispatcher *dispatcher);
 

@@ -1,8 +1,8 @@
 /*
  * One assigned partition: its position in PostgreSQL and its batches on their way there.
  *
- * Here is the logic alone, without I/O or clock: dispatch/dispatcher.c brings the events and carries out
- * what follows from them. Thread: loop.
+ * Here is the logic alone, without I/O or clock: dispatch/dispatcher.c brings the events and
+ * carries out what follows from them. Thread: loop.
  */
 #ifndef DISPATCH_QUEUE_H
 #define DISPATCH_QUEUE_H

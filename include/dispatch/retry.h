@@ -10,10 +10,12 @@
 #include <stdint.h>
 
 enum retry_action {
-    RETRY_AGAIN,   /* the same batches, after delay_ms */
-    RETRY_CLAIM,   /* whether it was committed, or who owns the position, is unknown: ask, then go on */
+    RETRY_AGAIN, /* the same batches, after delay_ms */
+    RETRY_CLAIM, /* whether it was committed, or who owns the position, is unknown: ask, then go on
+                  */
     RETRY_ISOLATE, /* one record is to blame: find it, make it a dead letter, send the others */
-    RETRY_RELOAD,  /* the table may have changed: read its description; again, or halt if it is the same */
+    RETRY_RELOAD,  /* the table may have changed: read its description; again, or halt if it is the
+                      same */
     RETRY_HALT,    /* the partition stops until somebody mends it */
 };
 
@@ -22,8 +24,10 @@ struct retry_decision {
     int64_t delay_ms;
 };
 
-/* lost: the connection went away with the flush; attempt: how often this flush has failed before. */
-struct retry_decision retry_decide(enum err_class class, bool lost, unsigned attempt, uint32_t random);
+/* lost: the connection went away with the flush; attempt: how often this flush has failed before.
+ */
+struct retry_decision retry_decide(enum err_class class, bool lost, unsigned attempt,
+                                   uint32_t random);
 
 /* Until a halted partition is tried again: its fault may have been mended meanwhile. */
 int64_t retry_halted_ms(unsigned attempt, uint32_t random);

@@ -1,6 +1,6 @@
 /*
- * Where one topic goes: its table, as it is described now, and every mapping that batches still use.
- * Thread: loop.
+ * Where one topic goes: its table, as it is described now, and every mapping that batches still
+ * use. Thread: loop.
  */
 #ifndef DISPATCH_ROUTE_H
 #define DISPATCH_ROUTE_H
@@ -44,8 +44,8 @@ TAILQ_HEAD(route_list, route);
 struct route *route_create(const struct config *config, const char *topic);
 void route_destroy(struct route *route);
 
-/* ROUTE_UNKNOWN -> ROUTE_LOADING on an idle connection. on_loaded: it is KNOWN, BROKEN, or again UNKNOWN
- * because the connection was lost. */
+/* ROUTE_UNKNOWN -> ROUTE_LOADING on an idle connection. on_loaded: it is KNOWN, BROKEN, or again
+ * UNKNOWN because the connection was lost. */
 void route_load(struct route *route, struct conn *conn, route_loaded_cb on_loaded, void *opaque);
 
 /* The same on a blocking connection, before the loop. */

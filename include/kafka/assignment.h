@@ -1,8 +1,8 @@
 /*
  * Which partitions the group has given us, and which of them librdkafka fetches.
  *
- * The two differ: a partition is fetched only from its position on, so not before that is claimed, and not
- * while it is halted. Thread: loop.
+ * The two differ: a partition is fetched only from its position on, so not before that is claimed,
+ * and not while it is halted. Thread: loop.
  */
 #ifndef KAFKA_ASSIGNMENT_H
 #define KAFKA_ASSIGNMENT_H
@@ -41,12 +41,12 @@ struct assignment_slot *assignment_slot(struct assignment *assignment, const cha
                                         int32_t partition);
 
 /* For each message: by the topic's handle, by name when the handle is new. NULL: never assigned. */
-struct assignment_slot *assignment_find(struct assignment *assignment, const rd_kafka_topic_t *handle,
-                                        int32_t partition);
+struct assignment_slot *assignment_find(struct assignment *assignment,
+                                        const rd_kafka_topic_t *handle, int32_t partition);
 
 /*
- * After partitions were unassigned: librdkafka may have destroyed their topic, and give its address to
- * another one, whose messages would then be taken for this one's.
+ * After partitions were unassigned: librdkafka may have destroyed their topic, and give its address
+ * to another one, whose messages would then be taken for this one's.
  */
 void assignment_forget_handles(struct assignment *assignment);
 

@@ -1,9 +1,10 @@
 /*
- * Positions told to Kafka, so that its lag tools work. With exactly once they are never read back; with
- * SINK_DELIVERY=at_least_once they are where a restart goes on.
+ * Positions told to Kafka, so that its lag tools work. With exactly once they are never read back;
+ * with SINK_DELIVERY=at_least_once they are where a restart goes on.
  *
- * Rare, asynchronous, and never while a rebalance is open: a commit that a rebalance overtakes makes
- * members lose their partitions (facts of librdkafka before 2.10, and slow on any). Thread: loop.
+ * Rare, asynchronous, and never while a rebalance is open: a commit that a rebalance overtakes
+ * makes members lose their partitions (facts of librdkafka before 2.10, and slow on any). Thread:
+ * loop.
  */
 #ifndef KAFKA_COMMITTER_H
 #define KAFKA_COMMITTER_H

@@ -1,6 +1,6 @@
 /*
- * Group membership: control events come in, assigned and revoked partitions go to the dispatcher, and
- * what it wants to fetch goes back to librdkafka. Thread: loop.
+ * Group membership: control events come in, assigned and revoked partitions go to the dispatcher,
+ * and what it wants to fetch goes back to librdkafka. Thread: loop.
  */
 #ifndef KAFKA_CONSUMER_H
 #define KAFKA_CONSUMER_H

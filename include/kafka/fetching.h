@@ -1,6 +1,6 @@
 /*
- * Which of the assigned partitions librdkafka fetches, and from where: the dispatcher's wishes are marked
- * in the assignment's slots, and carried out together. Thread: loop.
+ * Which of the assigned partitions librdkafka fetches, and from where: the dispatcher's wishes are
+ * marked in the assignment's slots, and carried out together. Thread: loop.
  */
 #ifndef KAFKA_FETCHING_H
 #define KAFKA_FETCHING_H
@@ -10,7 +10,7 @@
 #include "kafka/reader.h"
 
 struct fetching {
-    rd_kafka_t *client;            /* borrowed, as are the others */
+    rd_kafka_t *client; /* borrowed, as are the others */
     struct assignment *assignment;
     struct reader *reader;
     struct positions *positions;
@@ -19,12 +19,14 @@ struct fetching {
     int64_t deadline_ms; /* until then */
 };
 
-/* The dispatcher's hooks: find where it starts; fetch from queue->read_next, anew if it is fetched; fetch no more. */
+/* The dispatcher's hooks: find where it starts; fetch from queue->read_next, anew if it is fetched;
+ * fetch no more. */
 void fetching_place(struct fetching *fetching, const struct queue *queue);
 void fetching_start(struct fetching *fetching, const struct queue *queue);
 void fetching_stop(struct fetching *fetching, const struct queue *queue);
 
-/* Eager: the group's new assignment is answered when all of it has positions, or some seconds are over. */
+/* Eager: the group's new assignment is answered when all of it has positions, or some seconds are
+ * over. */
 void fetching_expect_whole(struct fetching *fetching);
 
 /* Once a turn. */

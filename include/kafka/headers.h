@@ -1,7 +1,7 @@
 /*
  * A message's headers as JSON, exactly: an array in their order, since names may repeat:
- *   [{"key": "trace", "value": "abc"}, {"key": "raw", "base64": "/w=="}, {"key": "none", "value": null}]
- * A value that is UTF-8 without NUL is a text, any other is base64. Thread: loop.
+ *   [{"key": "trace", "value": "abc"}, {"key": "raw", "base64": "/w=="}, {"key": "none", "value":
+ * null}] A value that is UTF-8 without NUL is a text, any other is base64. Thread: loop.
  */
 #ifndef KAFKA_HEADERS_H
 #define KAFKA_HEADERS_H

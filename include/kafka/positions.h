@@ -1,6 +1,6 @@
 /*
- * Where a partition starts that has no position in PostgreSQL: SINK_START's earliest, latest or what the
- * group has committed to Kafka. Asked of the cluster without blocking. Thread: loop.
+ * Where a partition starts that has no position in PostgreSQL: SINK_START's earliest, latest or
+ * what the group has committed to Kafka. Asked of the cluster without blocking. Thread: loop.
  */
 #ifndef KAFKA_POSITIONS_H
 #define KAFKA_POSITIONS_H
@@ -9,8 +9,8 @@
 #include "kafka/waker.h"
 
 /* offset: where it starts; negative: it could not be found out, err says why. */
-typedef void (*positions_found_cb)(void *opaque, const char *topic, int32_t partition, int64_t offset,
-                                   const struct err *err);
+typedef void (*positions_found_cb)(void *opaque, const char *topic, int32_t partition,
+                                   int64_t offset, const struct err *err);
 
 struct positions {
     /* private: */

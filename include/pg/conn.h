@@ -2,8 +2,8 @@
  * One non-blocking PostgreSQL connection on the loop.
  *
  * A connection runs one job at a time: a simple Query, whose results the job is shown in order, and
- * whose COPY ... FROM STDIN statements it feeds. Nothing here blocks but name resolution, which libpq
- * does inside PQconnectStart. Thread: loop.
+ * whose COPY ... FROM STDIN statements it feeds. Nothing here blocks but name resolution, which
+ * libpq does inside PQconnectStart. Thread: loop.
  */
 #ifndef PG_CONN_H
 #define PG_CONN_H
@@ -27,7 +27,8 @@ enum conn_state {
 /* What the server said, beyond err. Texts may be empty. */
 struct conn_error {
     struct err err;
-    char context[512]; /* of PG_DIAG_CONTEXT, from COPY's own line on; holds payload: never logged */
+    char
+        context[512]; /* of PG_DIAG_CONTEXT, from COPY's own line on; holds payload: never logged */
     char table[64];
     char constraint[64];
     bool lost; /* the connection is gone: whether the transaction was committed is unknown */
@@ -40,8 +41,8 @@ struct conn_job;
 typedef void (*conn_result_cb)(struct conn_job *job, const PGresult *result);
 
 /*
- * The server waits for COPY data: the next piece, at most CONN_COPY_PIECE_BYTES, borrowed until the next call; false:
- * that was all of this COPY.
+ * The server waits for COPY data: the next piece, at most CONN_COPY_PIECE_BYTES, borrowed until the
+ * next call; false: that was all of this COPY.
  */
 typedef bool (*conn_copy_cb)(struct conn_job *job, struct slice *piece);
 
@@ -66,8 +67,9 @@ typedef void (*conn_state_cb)(struct conn *conn, enum conn_state from, const str
 struct conn {
     TAILQ_ENTRY(conn) entry; /* of the pool's list for its state */
     enum conn_state state;
-    conn_state_cb on_state; /* the pool's; err is set on CONN_CONNECTING -> CONN_CLOSED and on a loss */
-    void *opaque;           /* the pool's */
+    conn_state_cb
+        on_state; /* the pool's; err is set on CONN_CONNECTING -> CONN_CLOSED and on a loss */
+    void *opaque; /* the pool's */
     int64_t idle_since_ms;
 
     /* private: */

@@ -5,8 +5,8 @@
  *   ordersのCOPY、行 51、列 amount: "abc"           Japanese
  *   orders 복사, 51번째 줄, amount 열: "abc"         Korean
  *
- * The words are the server's; the names and the number are not. Source: COPY's error callback and its
- * translations, src/backend/commands/copyfrom.c and src/backend/po. Pure. Thread: any.
+ * The words are the server's; the names and the number are not. Source: COPY's error callback and
+ * its translations, src/backend/commands/copyfrom.c and src/backend/po. Pure. Thread: any.
  */
 #ifndef PG_COPY_CONTEXT_H
 #define PG_COPY_CONTEXT_H
@@ -14,9 +14,9 @@
 #include <stddef.h>
 
 /*
- * CONTEXT is a stack of lines, and COPY's is the outermost; borrowed from there on, empty if there is
- * none. It ends with the refused value as it is, which may hold lines that look the same: the first
- * one is COPY's.
+ * CONTEXT is a stack of lines, and COPY's is the outermost; borrowed from there on, empty if there
+ * is none. It ends with the refused value as it is, which may hold lines that look the same: the
+ * first one is COPY's.
  */
 const char *copy_context_find(const char *context);
 

@@ -1,10 +1,10 @@
 /*
  * The sink's own schema, `pgsluice`, as numbered migrations compiled into the program.
  *
- * pgsluice.migrations says which were applied and with which text. Many replicas may start at once: the
- * first takes an advisory lock (of its transaction, so that poolers are safe) and applies all that is
- * missing in that one transaction; the others wait and find nothing to do.
- * Thread: main, before the loop (blocking).
+ * pgsluice.migrations says which were applied and with which text. Many replicas may start at once:
+ * the first takes an advisory lock (of its transaction, so that poolers are safe) and applies all
+ * that is missing in that one transaction; the others wait and find nothing to do. Thread: main,
+ * before the loop (blocking).
  */
 #ifndef PG_MIGRATE_H
 #define PG_MIGRATE_H

@@ -1,7 +1,7 @@
 /*
  * The SQL of positions: claim takes a partition's row, advance moves it inside a flush
- * (design: "Exactly once"). Only text is made and read here; dispatch/claim.c and dispatch/flush.c run it.
- * Thread: loop.
+ * (design: "Exactly once"). Only text is made and read here; dispatch/claim.c and dispatch/flush.c
+ * run it. Thread: loop.
  */
 #ifndef PG_OFFSETS_H
 #define PG_OFFSETS_H

@@ -2,8 +2,8 @@
  * The bounded set of connections.
  *
  * It keeps `min` connections open, opens more up to `max` while somebody finds none idle, closes
- * surplus ones that were idle for a minute, and reconnects lost ones with backoff and jitter, for ever.
- * While the server is away only one attempt is under way at a time. Thread: loop.
+ * surplus ones that were idle for a minute, and reconnects lost ones with backoff and jitter, for
+ * ever. While the server is away only one attempt is under way at a time. Thread: loop.
  */
 #ifndef PG_POOL_H
 #define PG_POOL_H
@@ -37,8 +37,8 @@ struct pool {
     int64_t attempt_deadline_ms;
     int64_t away_since_ms; /* 0: it is there */
     unsigned attempts;     /* that failed in a row */
-    bool lost_one;         /* a standing connection was lost: the next one may reach another server */
-    bool wanted;           /* somebody found none idle */
+    bool lost_one; /* a standing connection was lost: the next one may reach another server */
+    bool wanted;   /* somebody found none idle */
     bool closing;
 };
 

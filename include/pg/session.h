@@ -1,6 +1,6 @@
 /*
- * How we connect: libpq's own variables and defaults decide where to, this adds what a sink needs of
- * a session. The same parameters serve the blocking connection of the boot and the pool's.
+ * How we connect: libpq's own variables and defaults decide where to, this adds what a sink needs
+ * of a session. The same parameters serve the blocking connection of the boot and the pool's.
  * Thread: loop, or main before it runs.
  */
 #ifndef PG_SESSION_H

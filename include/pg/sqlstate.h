@@ -14,8 +14,8 @@
 #define SQLSTATE_TABLE_CHANGED "PS002"
 
 /*
- * Whether only code that belongs to the table chooses it: PL/pgSQL's own errors, and the codes that the SQL
- * standard leaves to users. With a line of COPY it is a verdict on that row.
+ * Whether only code that belongs to the table chooses it: PL/pgSQL's own errors, and the codes that
+ * the SQL standard leaves to users. With a line of COPY it is a verdict on that row.
  */
 bool sqlstate_is_of_user_code(const char *sqlstate);
 

@@ -21,6 +21,7 @@ uint32_t backoff_random(void)
     uint32_t random;
 
     if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
-        random = (uint32_t)rand(); /* only before the kernel's pool is seeded; jitter needs no more */
+        random =
+            (uint32_t)rand(); /* only before the kernel's pool is seeded; jitter needs no more */
     return random;
 }

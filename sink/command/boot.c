@@ -65,9 +65,10 @@ static bool check_table(const struct config *config, PGconn *connection, const c
     bool done = route_load_now(route, connection, err);
 
     if (done)
-        log_info("table", LOG_STR("topic", topic), LOG_STR("table", route->mapping->table.quoted),
-                 LOG_INT("columns", (int64_t)route->mapping->columns_count),
-                 LOG_STR("format", route->mapping->format == TYPE_FORMAT_BINARY ? "binary" : "text"));
+        log_info(
+            "table", LOG_STR("topic", topic), LOG_STR("table", route->mapping->table.quoted),
+            LOG_INT("columns", (int64_t)route->mapping->columns_count),
+            LOG_STR("format", route->mapping->format == TYPE_FORMAT_BINARY ? "binary" : "text"));
     route_destroy(route);
     return done;
 }

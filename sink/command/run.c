@@ -7,8 +7,8 @@
  *      |                    +--- the time that leaving needs is left -------+  +-- time over --+
  *      +-- librdkafka's fatal error -----------------------------------------------------------+
  *
- * What a drain that took too long leaves unsent is not lost: its position was not moved, so the next
- * owner reads it again. A second signal exits at once, for the same reason.
+ * What a drain that took too long leaves unsent is not lost: its position was not moved, so the
+ * next owner reads it again. A second signal exits at once, for the same reason.
  *
  * The order of closing is the order of dependence: the consumer needs the dispatcher, both need the
  * loop, and the client goes last, after every one of its queues.
@@ -89,7 +89,8 @@ static void step_drain(struct run *run)
         close_all(run);
 }
 
-/* A member that only stops is missed by the others for the session's length: leaving has its own time. */
+/* A member that only stops is missed by the others for the session's length: leaving has its own
+ * time. */
 static void give_up(struct run *run)
 {
     log_warn("drain timeout", LOG_INT("drain_timeout_ms", run->config->drain_timeout_ms),
@@ -220,7 +221,8 @@ static void open_all(struct run *run)
 
 static volatile sig_atomic_t alarm_exit_code;
 
-/* All that matters is in PostgreSQL by now: a client that hangs in its own shutdown is left behind. */
+/* All that matters is in PostgreSQL by now: a client that hangs in its own shutdown is left behind.
+ */
 static void on_alarm(int number)
 {
     (void)number;

@@ -19,16 +19,20 @@ struct record_column {
 };
 
 static const struct record_column json_columns[] = {
-    {"__connect_topic", MAPPING_TOPIC},         {"__connect_partition", MAPPING_PARTITION},
-    {"__connect_offset", MAPPING_OFFSET},       {"__connect_timestamp", MAPPING_TIMESTAMP},
-    {"__connect_key", MAPPING_KEY},             {"__connect_headers", MAPPING_HEADERS},
+    {"__connect_topic", MAPPING_TOPIC},
+    {"__connect_partition", MAPPING_PARTITION},
+    {"__connect_offset", MAPPING_OFFSET},
+    {"__connect_timestamp", MAPPING_TIMESTAMP},
+    {"__connect_key", MAPPING_KEY},
+    {"__connect_headers", MAPPING_HEADERS},
     {NULL, MAPPING_FIELD},
 };
 
 static const struct record_column raw_columns[] = {
-    {"topic", MAPPING_TOPIC},         {"partition", MAPPING_PARTITION}, {"offset", MAPPING_OFFSET},
-    {"timestamp", MAPPING_TIMESTAMP}, {"key", MAPPING_KEY},             {"value", MAPPING_VALUE},
-    {"headers", MAPPING_HEADERS},     {NULL, MAPPING_FIELD},
+    {"topic", MAPPING_TOPIC},     {"partition", MAPPING_PARTITION},
+    {"offset", MAPPING_OFFSET},   {"timestamp", MAPPING_TIMESTAMP},
+    {"key", MAPPING_KEY},         {"value", MAPPING_VALUE},
+    {"headers", MAPPING_HEADERS}, {NULL, MAPPING_FIELD},
 };
 
 char *mapping_table_name(const struct config *config, const char *topic)
@@ -49,7 +53,8 @@ char *mapping_table_name(const struct config *config, const char *topic)
 
 /* Choosing the columns. */
 
-static bool find_source(const struct config *config, const char *column, enum mapping_source *source)
+static bool find_source(const struct config *config, const char *column,
+                        enum mapping_source *source)
 {
     bool raw = config->value_format == CONFIG_VALUE_RAW;
 
@@ -63,23 +68,26 @@ static bool find_source(const struct config *config, const char *column, enum ma
     return !raw;
 }
 
-static bool check_column(const struct mapping *mapping, const struct column *column, bool has_source,
-                         struct err *err)
+static bool check_column(const struct mapping *mapping, const struct column *column,
+                         bool has_source, struct err *err)
 {
     bool filled = has_source && column->insertable && !column->generated;
 
     if (filled || column->generated || column->has_default || !column->not_null)
         return true;
     if (!column->insertable)
-        return err_set(err, ERR_CONFIG,
-                       "table %s: column %s is NOT NULL and this role may not INSERT into it: GRANT INSERT",
-                       mapping->table.quoted, column->quoted);
-    return err_set(err, ERR_CONFIG,
-                   "table %s: column %s is NOT NULL and nothing fills it: give it a DEFAULT or drop it",
-                   mapping->table.quoted, column->quoted);
+        return err_set(
+            err, ERR_CONFIG,
+            "table %s: column %s is NOT NULL and this role may not INSERT into it: GRANT INSERT",
+            mapping->table.quoted, column->quoted);
+    return err_set(
+        err, ERR_CONFIG,
+        "table %s: column %s is NOT NULL and nothing fills it: give it a DEFAULT or drop it",
+        mapping->table.quoted, column->quoted);
 }
 
-/* Which of the record's own values a column's type can take; text-encoded types judge for themselves. */
+/* Which of the record's own values a column's type can take; text-encoded types judge for
+ * themselves. */
 static bool takes_source(const struct column *column, enum mapping_source source)
 {
     bool text = column->codec == TYPE_TEXT || column->codec == TYPE_VARCHAR ||
@@ -97,7 +105,8 @@ static bool takes_source(const struct column *column, enum mapping_source source
     case MAPPING_OFFSET:
         return text || integer;
     case MAPPING_TIMESTAMP:
-        return text || integer || column->codec == TYPE_TIMESTAMPTZ || column->codec == TYPE_TIMESTAMP;
+        return text || integer || column->codec == TYPE_TIMESTAMPTZ ||
+               column->codec == TYPE_TIMESTAMP;
     case MAPPING_KEY:
     case MAPPING_VALUE:
         return text || json || column->codec == TYPE_BYTEA;
@@ -111,7 +120,8 @@ static bool add_column(struct mapping *mapping, const struct column *column,
                        enum mapping_source source, struct err *err)
 {
     if (!takes_source(column, source))
-        return err_set(err, ERR_CONFIG, "table %s: column %s has type %s, which can't take the record's %s",
+        return err_set(err, ERR_CONFIG,
+                       "table %s: column %s has type %s, which can't take the record's %s",
                        mapping->table.quoted, column->quoted, column->type_name,
                        source == MAPPING_TIMESTAMP ? "timestamp" : "bytes or numbers");
     mapping->columns[mapping->columns_count++] =
@@ -130,7 +140,8 @@ static bool add_columns(struct mapping *mapping, const struct config *config, bo
 
         if (!check_column(mapping, column, found, err))
             return false;
-        if (!found || !column->insertable || column->generated || (source == MAPPING_FIELD) != fields)
+        if (!found || !column->insertable || column->generated ||
+            (source == MAPPING_FIELD) != fields)
             continue;
         if (!add_column(mapping, column, source, err))
             return false;
@@ -139,21 +150,24 @@ static bool add_columns(struct mapping *mapping, const struct config *config, bo
 }
 
 /* Why no column was chosen. */
-static bool refuse_table(const struct mapping *mapping, const struct config *config, struct err *err)
+static bool refuse_table(const struct mapping *mapping, const struct config *config,
+                         struct err *err)
 {
     for (size_t i = 0; i < mapping->table.columns_count; i++) {
         const struct column *column = &mapping->table.columns[i];
         enum mapping_source source;
 
         if (!column->generated && !column->insertable && find_source(config, column->name, &source))
-            return err_set(err, ERR_CONFIG,
-                           "table %s: this role may not INSERT into any of its columns: GRANT INSERT",
-                           mapping->table.quoted);
+            return err_set(
+                err, ERR_CONFIG,
+                "table %s: this role may not INSERT into any of its columns: GRANT INSERT",
+                mapping->table.quoted);
     }
-    return err_set(err, ERR_CONFIG, "table %s has no column that can be filled: %s", mapping->table.quoted,
-                   config->value_format == CONFIG_VALUE_RAW
-                       ? "name one of them topic, partition, offset, timestamp, key, value or headers"
-                       : "name its columns after the fields of the JSON records");
+    return err_set(
+        err, ERR_CONFIG, "table %s has no column that can be filled: %s", mapping->table.quoted,
+        config->value_format == CONFIG_VALUE_RAW
+            ? "name one of them topic, partition, offset, timestamp, key, value or headers"
+            : "name its columns after the fields of the JSON records");
 }
 
 static bool choose_columns(struct mapping *mapping, const struct config *config, struct err *err)
@@ -202,8 +216,8 @@ static void build_fields(struct mapping *mapping, const struct config *config)
 
     for (size_t i = 0; i < mapping->fields_count; i++)
         names[i] = mapping->columns[i].column->name;
-    mapping->fields = json_fields_create(names, mapping->fields_count,
-                                         unknown[config->unknown_fields]);
+    mapping->fields =
+        json_fields_create(names, mapping->fields_count, unknown[config->unknown_fields]);
     free(names);
 }
 
@@ -246,8 +260,8 @@ static struct value text_value(enum value_kind kind, struct slice text)
 }
 
 /* Key or value as they came; a JSON column takes them only when they are JSON. */
-static bool bytes_value(const struct mapping_column *column, struct slice bytes, struct value *value,
-                        struct err *err)
+static bool bytes_value(const struct mapping_column *column, struct slice bytes,
+                        struct value *value, struct err *err)
 {
     enum type_codec codec = column->column->codec;
 

@@ -1,11 +1,13 @@
 /*
  *            first record        size, bytes, timeout          encoded             flush begins
- *   FREE ----------------> FILLING -----------------> ENCODING ---------> READY ---------------> FLUSHING
- *     ^                      |                           ^  |              |  ^                  |  |  |
- *     +---- revoked ---------+                           |  |              |  +--- rolled back --+  |  |
- *     +---- revoked ----------------------------------------+--------------+                        |  |
- *     |                                                  +------- a row was refused ----------------+  |
- *     +------------------------------------------------------------------- committed -------------------+
+ *   FREE ----------------> FILLING -----------------> ENCODING ---------> READY --------------->
+ * FLUSHING ^                      |                           ^  |              |  ^ |  |  |
+ *     +---- revoked ---------+                           |  |              |  +--- rolled back --+
+ * |  |
+ *     +---- revoked ----------------------------------------+--------------+ |  | | +------- a row
+ * was refused ----------------+  |
+ *     +------------------------------------------------------------------- committed
+ * -------------------+
  *
  * READY also goes back to ENCODING when the table's description has changed.
  */

@@ -1,14 +1,15 @@
 /*
  *   claim_start --> answered: taken, or no row ------------------------------> on_done
  *        |                                                                     ^
- *        +--> 55P03, the row is locked for 2 s --> end the frozen backend ------+ (failed: try again)
+ *        +--> 55P03, the row is locked for 2 s --> end the frozen backend ------+ (failed: try
+ * again)
  *
  * The race that makes the claim a locking statement and not a SELECT:
  * 1. The old owner's flush is under way; the row says 100, its transaction has set 200.
  * 2. The partition moves. The new owner reads 100 with a plain SELECT and starts there.
  * 3. The old flush commits: rows 100..199 are in the table, and the new owner reads them again.
- * The claim's UPDATE waits in step 2 for step 3 and sees 200; a flush that comes later meets the new
- * epoch and fails.
+ * The claim's UPDATE waits in step 2 for step 3 and sees 200; a flush that comes later meets the
+ * new epoch and fails.
  */
 #include "dispatch/claim.h"
 
@@ -28,7 +29,8 @@ static void on_freed_backend(struct conn_job *job, const PGresult *result)
 
     for (int row = 0; row < PQntuples(result); row++)
         log_warn("frozen owner ended", LOG_STR("topic", claim->what.topic),
-                 LOG_INT("partition", claim->what.partition), LOG_STR("pid", PQgetvalue(result, row, 0)),
+                 LOG_INT("partition", claim->what.partition),
+                 LOG_STR("pid", PQgetvalue(result, row, 0)),
                  LOG_STR("application_name", PQgetvalue(result, row, 1)));
 }
 

@@ -2,20 +2,20 @@
  * The loop's turn.
  *
  *   records --> queue --> batch --> encode (worker) --> ready list --+
- *                                                                    | turn: idle connections are given
- *   unrouted queues (their table's description is wanted) -----------+ 1. descriptions to load
+ *                                                                    | turn: idle connections are
+ * given unrouted queues (their table's description is wanted) -----------+ 1. descriptions to load
  *   unclaimed queues ------------------------------------------------+ 2. positions to claim
  *                                                                      3. flushes
  *
- * turn runs once in each iteration of the loop, before it sleeps: whatever changed during the iteration
- * (a batch got ready, a connection idle, a retry due) is acted on there and nowhere else.
+ * turn runs once in each iteration of the loop, before it sleeps: whatever changed during the
+ * iteration (a batch got ready, a connection idle, a retry due) is acted on there and nowhere else.
  *
- * Group commit tunes itself: a flush takes the oldest ready batch and with it all other ready batches
- * for the same table, up to SINK_BATCH_BYTES. While connections are busy more batches get ready, so the next flush
- * is larger.
+ * Group commit tunes itself: a flush takes the oldest ready batch and with it all other ready
+ * batches for the same table, up to SINK_BATCH_BYTES. While connections are busy more batches get
+ * ready, so the next flush is larger.
  *
- * Invariants: a queue has at most one flush; a batch is in exactly one queue's list unless it was dropped
- * while a worker held it; state is list membership for queues and batches.
+ * Invariants: a queue has at most one flush; a batch is in exactly one queue's list unless it was
+ * dropped while a worker held it; state is list membership for queues and batches.
  */
 #include "dispatch/dispatcher.h"
 
@@ -49,9 +49,11 @@ void dispatcher_update_ready(struct dispatcher *dispatcher, struct queue *queue)
         TAILQ_REMOVE(&dispatcher->ready, queue, ready_entry);
 }
 
-void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue, enum queue_state to)
+void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue,
+                                enum queue_state to)
 {
-    log_debug("queue", LOG_STR("topic", queue->route->topic), LOG_INT("partition", queue->partition),
+    log_debug("queue", LOG_STR("topic", queue->route->topic),
+              LOG_INT("partition", queue->partition),
               LOG_STR("from", queue_state_name(queue->state)), LOG_STR("to", queue_state_name(to)));
     queue_set_state(queue, to, dispatcher->queues);
     dispatcher_update_ready(dispatcher, queue);
@@ -76,7 +78,7 @@ static bool add_queue(struct flush *flush, struct queue *queue, const struct map
     struct batch *batch;
     size_t before = flush->batches_count;
 
-    TAILQ_FOREACH(batch, &queue->batches, entry) {
+    TAILQ_FOREACH (batch, &queue->batches, entry) {
         if (batch->state != BATCH_READY || batch->mapping != mapping || flush->bytes >= limit_bytes)
             break;
         flush_add(flush, batch);
@@ -113,7 +115,7 @@ static struct route *wanted_route(struct dispatcher *dispatcher)
 {
     struct queue *queue;
 
-    TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_UNROUTED], entry)
+    TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_UNROUTED], entry)
         if (queue->route->state == ROUTE_UNKNOWN && clock_now_ms() >= queue->route->retry_at_ms)
             return queue->route;
     return NULL;
@@ -124,7 +126,7 @@ static struct queue *wanted_claim(struct dispatcher *dispatcher)
     int64_t now_ms = clock_now_ms();
     struct queue *queue;
 
-    TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_UNCLAIMED], entry)
+    TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_UNCLAIMED], entry)
         if (!queue->flush && !queue->claiming && now_ms >= queue->retry_at_ms)
             return queue;
     return NULL;
@@ -174,7 +176,7 @@ static void on_retry_tick(uv_timer_t *timer)
         }
         queue = next;
     }
-    TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_OPEN], entry)
+    TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_OPEN], entry)
         if (queue->attempts > 0)
             dispatcher_update_ready(dispatcher, queue);
 }
@@ -280,4 +282,3 @@ void dispatcher_finish(struct dispatcher *dispatcher)
     pool_finish(&dispatcher->pool);
     arena_store_finish(&dispatcher->store);
 }
-

@@ -51,16 +51,17 @@ static bool encode_column(struct buffer *rows, const struct mapping_column *colu
     bool null = value->kind == VALUE_NULL || value->kind == VALUE_ABSENT;
 
     if (UNLIKELY(null && column->column->not_null)) {
-        err_set(err, ERR_DATA, value->kind == VALUE_NULL ? "null in a NOT NULL column"
-                                                         : "the record has no such field, and a "
-                                                           "NOT NULL column needs it");
+        err_set(err, ERR_DATA,
+                value->kind == VALUE_NULL ? "null in a NOT NULL column"
+                                          : "the record has no such field, and a "
+                                            "NOT NULL column needs it");
         return blame_column(column, err);
     }
     return LIKELY(column->encode(rows, column->column, value, err)) || blame_column(column, err);
 }
 
-static bool encode_binary_row(const struct mapping *mapping, const struct value *values, uint64_t mask,
-                              struct buffer *rows, struct err *err)
+static bool encode_binary_row(const struct mapping *mapping, const struct value *values,
+                              uint64_t mask, struct buffer *rows, struct err *err)
 {
     int columns = (int)mapping->columns_count - __builtin_popcountll(mask);
 
@@ -73,8 +74,8 @@ static bool encode_binary_row(const struct mapping *mapping, const struct value 
     return true;
 }
 
-static bool encode_text_row(const struct mapping *mapping, const struct value *values, uint64_t mask,
-                            struct buffer *rows, struct err *err)
+static bool encode_text_row(const struct mapping *mapping, const struct value *values,
+                            uint64_t mask, struct buffer *rows, struct err *err)
 {
     for (size_t i = 0; i < mapping->columns_count; i++) {
         if (mapping->columns[i].default_bit & mask)
@@ -151,8 +152,8 @@ static void stop_before(struct batch *batch, uint32_t index, const struct err *r
     batch->to = batch->records[index].offset;
     batch->stopped = true;
     batch->stop = *reason;
-    err_context(&batch->stop, "%s[%" PRId32 "]@%" PRId64 " table %s", batch->topic, batch->partition,
-                batch->to, batch->mapping->table.quoted);
+    err_context(&batch->stop, "%s[%" PRId32 "]@%" PRId64 " table %s", batch->topic,
+                batch->partition, batch->to, batch->mapping->table.quoted);
 }
 
 static void reset_results(struct batch *batch)
@@ -169,8 +170,9 @@ void encode_batch(struct batch *batch, const struct encode_settings *settings)
 {
     struct value on_stack[VALUES_ON_STACK];
     size_t values_count = batch->mapping->columns_count;
-    struct value *values =
-        values_count <= VALUES_ON_STACK ? on_stack : memory_new_array(values_count, sizeof(*values));
+    struct value *values = values_count <= VALUES_ON_STACK
+                               ? on_stack
+                               : memory_new_array(values_count, sizeof(*values));
 
     reset_results(batch);
     for (uint32_t i = 0; i < batch->count && !batch->stopped; i++) {

@@ -12,11 +12,11 @@
  *        (again for each further COPY)
  *   <--- COPY n, after the last one: committed --------------------
  *
- * One simple Query is one implicit transaction: an error anywhere leaves nothing behind and the session
- * idle. advance comes first, so a fenced flush fails before it has sent a row.
+ * One simple Query is one implicit transaction: an error anywhere leaves nothing behind and the
+ * session idle. advance comes first, so a fenced flush fails before it has sent a row.
  *
- * parts are the COPY statements, pieces the bytes that each of them is sent: one batch's segment, or
- * one batch's dead letters.
+ * parts are the COPY statements, pieces the bytes that each of them is sent: one batch's segment,
+ * or one batch's dead letters.
  */
 #include "dispatch/flush.h"
 
@@ -89,7 +89,8 @@ void flush_add(struct flush *flush, struct batch *batch)
 {
     if (flush->batches_count == flush->batches_cap) {
         flush->batches_cap = flush->batches_cap ? flush->batches_cap * 2 : 16;
-        flush->batches = memory_resize(flush->batches, flush->batches_cap * sizeof(*flush->batches));
+        flush->batches =
+            memory_resize(flush->batches, flush->batches_cap * sizeof(*flush->batches));
     }
     flush->batches[flush->batches_count++] = batch;
     flush->bytes += batch->rows.len + batch->dead_letters.len;
@@ -120,7 +121,8 @@ static void add_piece(struct flush *flush, struct flush_part *part, const struct
 }
 
 /* The part that rows with this mask go on in: the last one, or a new one. */
-static struct flush_part *rows_part(struct flush *flush, const struct mapping *mapping, uint64_t mask)
+static struct flush_part *rows_part(struct flush *flush, const struct mapping *mapping,
+                                    uint64_t mask)
 {
     struct flush_part *last = flush->parts_count ? &flush->parts[flush->parts_count - 1] : NULL;
 
@@ -191,7 +193,8 @@ static void add_advance(struct flush *flush)
     free(moves);
 }
 
-/* COPY carries no types: in another table than the one they were made for, bytes mean something else. */
+/* COPY carries no types: in another table than the one they were made for, bytes mean something
+ * else. */
 static void add_expectation(struct flush *flush)
 {
     const struct mapping *mapping = flush->batches[0]->mapping;

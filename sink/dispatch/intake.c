@@ -1,16 +1,18 @@
 /*
  * Records in, ready batches out.
  *
- *   intake_append --> FILLING --size, bytes, timeout--> ENCODING (worker, or inline when small) --> READY
+ *   intake_append --> FILLING --size, bytes, timeout--> ENCODING (worker, or inline when small) -->
+ * READY
  *
- * Headers: asking librdkafka for them costs a seventh of all that a record costs, even when it has none, and
- * they only matter to a mapping with such a column and to dead letters. So they are not read until the first
- * dead letter of a queue turns up; then its batch and what follows are dropped and read again, this
- * time and from then on with headers.
+ * Headers: asking librdkafka for them costs a seventh of all that a record costs, even when it has
+ * none, and they only matter to a mapping with such a column and to dead letters. So they are not
+ * read until the first dead letter of a queue turns up; then its batch and what follows are dropped
+ * and read again, this time and from then on with headers.
  *
- * Everything that holds a record's bytes is counted here. Reading stops when the budget is used up, and
- * before that when it is far enough ahead: what lies in memory waiting for a connection is written no sooner,
- * but no longer lies in the processor's cache (a tenth of all CPU time, measured on W2).
+ * Everything that holds a record's bytes is counted here. Reading stops when the budget is used up,
+ * and before that when it is far enough ahead: what lies in memory waiting for a connection is
+ * written no sooner, but no longer lies in the processor's cache (a tenth of all CPU time, measured
+ * on W2).
  */
 #include "dispatch/intake.h"
 
@@ -72,8 +74,8 @@ static struct batch *take_batch(struct dispatcher *dispatcher)
 }
 
 /*
- * Kept memory is memory too: it makes way for what is in use, and is no more than three quarters of the
- * budget.
+ * Kept memory is memory too: it makes way for what is in use, and is no more than three quarters of
+ * the budget.
  */
 static void trim_kept(struct dispatcher *dispatcher)
 {
@@ -198,8 +200,8 @@ static void close_all(struct dispatcher *dispatcher)
 }
 
 /*
- * When one is due, all go: they become one flush, where each alone would become one of its own a few
- * milliseconds later. Fewer transactions, and records wait for half the timeout on average.
+ * When one is due, all go: they become one flush, where each alone would become one of its own a
+ * few milliseconds later. Fewer transactions, and records wait for half the timeout on average.
  */
 static void on_batch_timeout(uv_timer_t *timer)
 {
@@ -218,7 +220,8 @@ static void arm_batch_timer(struct dispatcher *dispatcher)
     if (!oldest)
         return;
     int64_t wait_ms = oldest->opened_ms + dispatcher->config->batch_timeout_ms - clock_now_ms();
-    uv_timer_start(&dispatcher->batch_timer, on_batch_timeout, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
+    uv_timer_start(&dispatcher->batch_timer, on_batch_timeout, wait_ms > 0 ? (uint64_t)wait_ms : 0,
+                   0);
 }
 
 static struct batch *open_batch(struct dispatcher *dispatcher, struct queue *queue)
@@ -241,8 +244,8 @@ static struct batch *open_batch(struct dispatcher *dispatcher, struct queue *que
 
 bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const struct record *record)
 {
-    if (UNLIKELY(queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED || !queue->fetching ||
-                 record->offset < queue->read_next))
+    if (UNLIKELY(queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED ||
+                 !queue->fetching || record->offset < queue->read_next))
         return true;
     struct batch *batch = queue->filling;
     if (UNLIKELY(!batch))
@@ -276,7 +279,8 @@ void intake_drop(struct dispatcher *dispatcher, struct queue *queue, struct batc
         give_back_batch(dispatcher, batch);
 }
 
-/* All but what a flush has sent: its outcome decides about those. Returns how many records that were. */
+/* All but what a flush has sent: its outcome decides about those. Returns how many records that
+ * were. */
 size_t intake_drop_unsent(struct dispatcher *dispatcher, struct queue *queue)
 {
     struct batch *batch = TAILQ_FIRST(&queue->batches);
@@ -299,7 +303,7 @@ static struct batch *find_outdated(const struct queue *queue)
 {
     struct batch *batch;
 
-    TAILQ_FOREACH(batch, &queue->batches, entry)
+    TAILQ_FOREACH (batch, &queue->batches, entry)
         if (batch->state == BATCH_READY && batch->mapping != queue->route->mapping)
             return batch;
     return NULL;
@@ -323,7 +327,8 @@ void intake_turn(struct dispatcher *dispatcher)
 {
     size_t connections = pool_open_count(&dispatcher->pool);
     size_t ahead = (connections + 1) * AHEAD_FLUSHES * (size_t)dispatcher->config->batch_bytes;
-    size_t chunks = (dispatcher->queues_count + 1) * 4 * ARENA_CHUNK_BYTES; /* one for each, and its rows */
+    size_t chunks =
+        (dispatcher->queues_count + 1) * 4 * ARENA_CHUNK_BYTES; /* one for each, and its rows */
 
     ahead = ahead > chunks ? ahead : chunks;
 
@@ -337,4 +342,3 @@ bool intake_is_empty(const struct dispatcher *dispatcher)
 {
     return dispatcher->batches_count == 0;
 }
-

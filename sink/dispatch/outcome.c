@@ -5,8 +5,8 @@
  *   failed ----> dispatch/retry.c decides: again, claim, isolate, reload, halt
  *
  * Isolating: COPY names the line it refused, so that record becomes a dead letter and its batch is
- * encoded again. Where no line is named (foreign keys, triggers after the row, deferred constraints), the
- * flush's batches go one at a time, so that the others are not held up.
+ * encoded again. Where no line is named (foreign keys, triggers after the row, deferred
+ * constraints), the flush's batches go one at a time, so that the others are not held up.
  */
 #include "dispatch/outcome.h"
 
@@ -34,8 +34,8 @@ static void count_commit(struct dispatcher *dispatcher, const struct batch *batc
     dispatcher->totals.copied_bytes += batch->rows.len + batch->dead_letters.len;
     batch->queue->rows_count += rows;
     if (batch->dead_count > 0)
-        log_warn("dead letters", LOG_STR("topic", batch->topic), LOG_INT("partition", batch->partition),
-                 LOG_INT("count", batch->dead_count),
+        log_warn("dead letters", LOG_STR("topic", batch->topic),
+                 LOG_INT("partition", batch->partition), LOG_INT("count", batch->dead_count),
                  LOG_INT("first_offset", batch->records[batch->dead[0]].offset));
 }
 
@@ -129,8 +129,8 @@ static void refuse_record(struct dispatcher *dispatcher, const struct flush_blam
 static struct retry_decision decide(const struct flush *flush, const struct conn_error *error,
                                     bool blamed)
 {
-    struct retry_decision decision = retry_decide(error->err.class, error->lost,
-                                                  flush->batches[0]->queue->attempts, backoff_random());
+    struct retry_decision decision = retry_decide(
+        error->err.class, error->lost, flush->batches[0]->queue->attempts, backoff_random());
 
     if (decision.action == RETRY_ISOLATE && blamed)
         decision.action = RETRY_AGAIN;
@@ -150,17 +150,18 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
 }
 
 /*
- * False: no record is to blame. What tsvector and ltree can't read is a syntax error to them, to hstore
- * an internal error; COPY's column tells it from one in a trigger or in the server. A trigger may raise
- * any code; COPY's line tells which row it did not want.
+ * False: no record is to blame. What tsvector and ltree can't read is a syntax error to them, to
+ * hstore an internal error; COPY's column tells it from one in a trigger or in the server. A
+ * trigger may raise any code; COPY's line tells which row it did not want.
  */
 static bool blame_record(const struct flush *flush, struct conn_error *error,
                          struct flush_blame *blame)
 {
-    bool odd = strcmp(error->err.sqlstate, "42601") == 0 || strcmp(error->err.sqlstate, "XX000") == 0;
+    bool odd =
+        strcmp(error->err.sqlstate, "42601") == 0 || strcmp(error->err.sqlstate, "XX000") == 0;
 
-    if (error->lost || (error->err.class != ERR_DATA && !odd &&
-                        !sqlstate_is_of_user_code(error->err.sqlstate)))
+    if (error->lost ||
+        (error->err.class != ERR_DATA && !odd && !sqlstate_is_of_user_code(error->err.sqlstate)))
         return false;
     if (!flush_blame(flush, error, blame) || (odd && !blame->column))
         return false;
@@ -219,4 +220,3 @@ void outcome_of_flush(struct flush *flush, const struct conn_error *error, void 
     TAILQ_INSERT_HEAD(&dispatcher->free_flushes, flush, entry);
     intake_announce_room(dispatcher);
 }
-

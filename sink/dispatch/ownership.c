@@ -1,8 +1,8 @@
 /*
  * The life of a queue: routed, claimed, placed, open; halted and tried again; revoked.
  *
- * The states and their order are drawn at the top of dispatch/queue.c; here is what each step does to the
- * outside: what Kafka's side is asked for, what is dropped, what is said.
+ * The states and their order are drawn at the top of dispatch/queue.c; here is what each step does
+ * to the outside: what Kafka's side is asked for, what is dropped, what is said.
  */
 #include "dispatch/ownership.h"
 
@@ -42,7 +42,8 @@ void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const st
     queue->retry_at_ms = clock_now_ms() + retry_ms;
     log_error("partition halted", LOG_STR("topic", queue->route->topic),
               LOG_INT("partition", queue->partition), LOG_INT("position", queue->position),
-              LOG_STR("class", err_class_name(err->class)), LOG_ERR(err), LOG_INT("retry_ms", retry_ms));
+              LOG_STR("class", err_class_name(err->class)), LOG_ERR(err),
+              LOG_INT("retry_ms", retry_ms));
     dispatcher_set_queue_state(dispatcher, queue, QUEUE_HALTED);
     stop_fetching(dispatcher, queue);
     intake_drop_unsent(dispatcher, queue);
@@ -79,7 +80,8 @@ void ownership_place(struct dispatcher *dispatcher, struct queue *queue, int64_t
     open_queue(dispatcher, queue);
 }
 
-/* Its table is known. One that was open before goes on under its claim; else the claim comes next. */
+/* Its table is known. One that was open before goes on under its claim; else the claim comes next.
+ */
 static void on_queue_routed(struct dispatcher *dispatcher, struct queue *queue)
 {
     const struct route *route = queue->route;
@@ -107,8 +109,9 @@ static void delay_load(struct route *route)
         retry_decide(route->err.class, false, route->attempts++, backoff_random());
 
     route->retry_at_ms = clock_now_ms() + decision.delay_ms;
-    log_warn("table not described", LOG_STR("topic", route->topic), LOG_STR("table", route->table_name),
-             LOG_ERR(&route->err), LOG_INT("retry_ms", decision.delay_ms));
+    log_warn("table not described", LOG_STR("topic", route->topic),
+             LOG_STR("table", route->table_name), LOG_ERR(&route->err),
+             LOG_INT("retry_ms", decision.delay_ms));
 }
 
 static void on_route_loaded(struct route *route, void *opaque)
@@ -127,7 +130,7 @@ static void on_route_loaded(struct route *route, void *opaque)
             on_queue_routed(dispatcher, queue);
         queue = next;
     }
-    TAILQ_FOREACH(queue, &dispatcher->queues[QUEUE_OPEN], entry)
+    TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_OPEN], entry)
         if (queue->route == route)
             intake_encode_anew(dispatcher, queue);
 }
@@ -141,7 +144,7 @@ struct route *ownership_route(struct dispatcher *dispatcher, const char *topic)
 {
     struct route *route;
 
-    TAILQ_FOREACH(route, &dispatcher->routes, entry)
+    TAILQ_FOREACH (route, &dispatcher->routes, entry)
         if (strcmp(route->topic, topic) == 0)
             return route;
     route = route_create(dispatcher->config, topic);
@@ -217,7 +220,8 @@ static void log_outcome(const struct queue *queue, enum queue_outcome outcome, i
     bool odd = outcome == QUEUE_OVERTAKEN || outcome == QUEUE_REWOUND;
 
     log_line(odd ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, events[outcome],
-             LOG_FIELDS(LOG_STR("topic", queue->route->topic), LOG_INT("partition", queue->partition),
+             LOG_FIELDS(LOG_STR("topic", queue->route->topic),
+                        LOG_INT("partition", queue->partition),
                         LOG_INT("position", queue->position), LOG_INT("held", held),
                         LOG_INT("epoch", queue->epoch)));
 }
@@ -242,7 +246,8 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
     intake_announce_room(dispatcher);
 }
 
-static void on_claim_failed(struct dispatcher *dispatcher, struct queue *queue, const struct err *err)
+static void on_claim_failed(struct dispatcher *dispatcher, struct queue *queue,
+                            const struct err *err)
 {
     struct retry_decision decision =
         retry_decide(err->class, false, queue->attempts, backoff_random());

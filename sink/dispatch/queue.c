@@ -51,14 +51,25 @@ const char *queue_state_name(enum queue_state state)
 void queue_set_state(struct queue *queue, enum queue_state to, struct queue_list *lists)
 {
     static const bool allowed[QUEUE_STATES][QUEUE_STATES] = {
-        [QUEUE_UNROUTED] = {[QUEUE_UNCLAIMED] = true, [QUEUE_UNPLACED] = true, [QUEUE_OPEN] = true,
-                            [QUEUE_HALTED] = true, [QUEUE_REVOKED] = true},
-        [QUEUE_UNCLAIMED] = {[QUEUE_CLAIMING] = true, [QUEUE_HALTED] = true, [QUEUE_REVOKED] = true},
-        [QUEUE_CLAIMING] = {[QUEUE_UNCLAIMED] = true, [QUEUE_UNPLACED] = true, [QUEUE_OPEN] = true,
-                            [QUEUE_HALTED] = true, [QUEUE_REVOKED] = true},
-        [QUEUE_UNPLACED] = {[QUEUE_UNCLAIMED] = true, [QUEUE_OPEN] = true, [QUEUE_HALTED] = true,
+        [QUEUE_UNROUTED] = {[QUEUE_UNCLAIMED] = true,
+                            [QUEUE_UNPLACED] = true,
+                            [QUEUE_OPEN] = true,
+                            [QUEUE_HALTED] = true,
                             [QUEUE_REVOKED] = true},
-        [QUEUE_OPEN] = {[QUEUE_UNCLAIMED] = true, [QUEUE_UNROUTED] = true, [QUEUE_HALTED] = true,
+        [QUEUE_UNCLAIMED] =
+            {[QUEUE_CLAIMING] = true, [QUEUE_HALTED] = true, [QUEUE_REVOKED] = true},
+        [QUEUE_CLAIMING] = {[QUEUE_UNCLAIMED] = true,
+                            [QUEUE_UNPLACED] = true,
+                            [QUEUE_OPEN] = true,
+                            [QUEUE_HALTED] = true,
+                            [QUEUE_REVOKED] = true},
+        [QUEUE_UNPLACED] = {[QUEUE_UNCLAIMED] = true,
+                            [QUEUE_OPEN] = true,
+                            [QUEUE_HALTED] = true,
+                            [QUEUE_REVOKED] = true},
+        [QUEUE_OPEN] = {[QUEUE_UNCLAIMED] = true,
+                        [QUEUE_UNROUTED] = true,
+                        [QUEUE_HALTED] = true,
                         [QUEUE_REVOKED] = true},
         [QUEUE_HALTED] = {[QUEUE_UNROUTED] = true, [QUEUE_REVOKED] = true},
     };
@@ -83,16 +94,16 @@ bool queue_is_quiet(const struct queue *queue)
 }
 
 /*
- * Batches that end at or below the position; -1: the position is inside of one. Their ends are read off
- * their records: `to` may be a worker's at this moment, and where a batch stopped early its position is
- * inside of it.
+ * Batches that end at or below the position; -1: the position is inside of one. Their ends are read
+ * off their records: `to` may be a worker's at this moment, and where a batch stopped early its
+ * position is inside of it.
  */
 static long batches_below(const struct queue *queue, int64_t position)
 {
     const struct batch *batch;
     long count = 0;
 
-    TAILQ_FOREACH(batch, &queue->batches, entry) {
+    TAILQ_FOREACH (batch, &queue->batches, entry) {
         if (batch->records[batch->count - 1].offset >= position)
             return batch->records[0].offset >= position ? count : -1;
         count++;

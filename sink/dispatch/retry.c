@@ -13,7 +13,8 @@ static struct retry_decision decide(enum retry_action action, int64_t delay_ms)
     return (struct retry_decision){.action = action, .delay_ms = delay_ms};
 }
 
-struct retry_decision retry_decide(enum err_class class, bool lost, unsigned attempt, uint32_t random)
+struct retry_decision retry_decide(enum err_class class, bool lost, unsigned attempt,
+                                   uint32_t random)
 {
     if (lost)
         return decide(RETRY_CLAIM, 0);

@@ -137,8 +137,8 @@ static bool load_with(struct route *route, PGconn *connection, const char *sql, 
     } else {
         const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
         const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-        err_set(err, sqlstate_class(sqlstate), "topic %s: table %s: %s", route->topic, route->table_name,
-                message ? message : "connection lost");
+        err_set(err, sqlstate_class(sqlstate), "topic %s: table %s: %s", route->topic,
+                route->table_name, message ? message : "connection lost");
     }
     PQclear(result);
     return done;

@@ -37,7 +37,8 @@ static struct assignment_topic *add_topic(struct assignment *assignment, const c
 static void grow(struct assignment_topic *topic, size_t count)
 {
     topic->slots = memory_resize(topic->slots, count * sizeof(*topic->slots));
-    memset(&topic->slots[topic->slots_count], 0, (count - topic->slots_count) * sizeof(*topic->slots));
+    memset(&topic->slots[topic->slots_count], 0,
+           (count - topic->slots_count) * sizeof(*topic->slots));
     topic->slots_count = count;
 }
 
@@ -53,8 +54,8 @@ struct assignment_slot *assignment_slot(struct assignment *assignment, const cha
     return &topic->slots[partition];
 }
 
-struct assignment_slot *assignment_find(struct assignment *assignment, const rd_kafka_topic_t *handle,
-                                        int32_t partition)
+struct assignment_slot *assignment_find(struct assignment *assignment,
+                                        const rd_kafka_topic_t *handle, int32_t partition)
 {
     struct assignment_topic *topic = assignment->topics;
 

@@ -1,14 +1,15 @@
 /*
- * Properties come in three layers: what delivery rests on and nobody may change (config.c has refused it),
- * what we set because librdkafka's default does not fit a sink, and what the user says.
+ * Properties come in three layers: what delivery rests on and nobody may change (config.c has
+ * refused it), what we set because librdkafka's default does not fit a sink, and what the user
+ * says.
  *
  * The defaults, with their reasons:
- * - fetch.queue.backoff.ms: librdkafka stops fetching for 1 s when its queue is full; with a queue that
- *   is small against the traffic that costs a factor of 19.
+ * - fetch.queue.backoff.ms: librdkafka stops fetching for 1 s when its queue is full; with a queue
+ * that is small against the traffic that costs a factor of 19.
  * - queued.*: the bytes decide, not the count, and they are part of SINK_MEMORY_LIMIT.
- * - fetch.max.bytes: receive buffers that stay in the processor's cache, and a bound on the overshoot: the
- *   queue's limit stops fetches, but not those under way, one for each broker, which cost about three times
- *   their bytes when the records are small.
+ * - fetch.max.bytes: receive buffers that stay in the processor's cache, and a bound on the
+ * overshoot: the queue's limit stops fetches, but not those under way, one for each broker, which
+ * cost about three times their bytes when the records are small.
  */
 #include "kafka/client.h"
 
@@ -80,8 +81,9 @@ static char *fetch_max_bytes(const struct config *config)
 }
 
 /*
- * What depends on other settings. A queued message costs about twice its payload, so a sixteenth of the
- * budget at most; and no more than the processor's cache holds, since each is touched again soon.
+ * What depends on other settings. A queued message costs about twice its payload, so a sixteenth of
+ * the budget at most; and no more than the processor's cache holds, since each is touched again
+ * soon.
  */
 enum { QUEUED_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -126,7 +128,7 @@ enum { SYSLOG_ERR = 3, SYSLOG_NOTICE = 5 };
 
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-    enum log_level ours = level <= SYSLOG_ERR      ? LOG_LEVEL_WARN /* it goes on trying by itself */
+    enum log_level ours = level <= SYSLOG_ERR ? LOG_LEVEL_WARN /* it goes on trying by itself */
                           : level <= SYSLOG_NOTICE ? LOG_LEVEL_INFO
                                                    : LOG_LEVEL_DEBUG;
 

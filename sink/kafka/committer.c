@@ -5,7 +5,8 @@
 
 enum { INTERVAL_MS = 5000 };
 
-static void add_moved(void *opaque, const char *topic, int32_t partition, struct assignment_slot *slot)
+static void add_moved(void *opaque, const char *topic, int32_t partition,
+                      struct assignment_slot *slot)
 {
     rd_kafka_topic_partition_list_t *list = opaque;
 

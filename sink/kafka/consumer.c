@@ -2,17 +2,17 @@
  * The rebalance protocol.
  *
  *   cooperative                                       eager (range, roundrobin)
- *   ASSIGN p: answer at once with an empty            ASSIGN p: claim; when all are claimed (or after
- *     incremental assign; claim p;                      some seconds) answer with what has a position;
- *     then incrementally assign p from its position     later ones: assign the whole list anew
- *   REVOKE p: drop what is not sent; incrementally    REVOKE: drop what is not sent; unassign
+ *   ASSIGN p: answer at once with an empty            ASSIGN p: claim; when all are claimed (or
+ * after incremental assign; claim p;                      some seconds) answer with what has a
+ * position; then incrementally assign p from its position     later ones: assign the whole list
+ * anew REVOKE p: drop what is not sent; incrementally    REVOKE: drop what is not sent; unassign
  *     unassign p at once
  *
  * Why the empty answer: librdkafka pauses every partition, kept ones too, from the event until its
  * answer. Claims wait for another replica's flush; the kept partitions shall not wait with them.
  *
- * Why nothing waits for flushes under way when partitions are revoked: safety is PostgreSQL's. The new
- * owner's claim waits for our transaction; if the claim comes first, our advance fails.
+ * Why nothing waits for flushes under way when partitions are revoked: safety is PostgreSQL's. The
+ * new owner's claim waits for our transaction; if the claim comes first, our advance fails.
  */
 #include "kafka/consumer.h"
 
@@ -84,12 +84,14 @@ static void on_found(void *opaque, const char *topic, int32_t partition, int64_t
     if (offset >= 0)
         ownership_place(consumer->dispatcher, slot->queue, offset);
     else
-        log_warn("no start yet", LOG_STR("topic", topic), LOG_INT("partition", partition), LOG_ERR(err));
+        log_warn("no start yet", LOG_STR("topic", topic), LOG_INT("partition", partition),
+                 LOG_ERR(err));
     if (offset < 0)
         slot->asked_ms = clock_now_ms() - ASK_AGAIN_MS + 1000;
 }
 
-static void ask_again(void *opaque, const char *topic, int32_t partition, struct assignment_slot *slot)
+static void ask_again(void *opaque, const char *topic, int32_t partition,
+                      struct assignment_slot *slot)
 {
     struct consumer *consumer = opaque;
 
@@ -109,7 +111,8 @@ static void log_rebalance(const char *event, const rd_kafka_topic_partition_list
     struct buffer text = {0};
 
     for (int i = 0; i < list->cnt; i++)
-        buffer_printf(&text, "%s%s[%d]", i ? " " : "", list->elems[i].topic, list->elems[i].partition);
+        buffer_printf(&text, "%s%s[%d]", i ? " " : "", list->elems[i].topic,
+                      list->elems[i].partition);
     log_info(event, LOG_INT("count", list->cnt), LOG_STR("partitions", buffer_text(&text)));
     buffer_finish(&text);
 }
@@ -170,11 +173,13 @@ static void on_revoke(struct consumer *consumer, const rd_kafka_topic_partition_
         log_rebalance(lost ? "lost" : "revoked", list);
     for (int i = 0; i < list->cnt; i++)
         if (remove_partition(consumer, list->elems[i].topic, list->elems[i].partition))
-            rd_kafka_topic_partition_list_add(fetched, list->elems[i].topic, list->elems[i].partition);
+            rd_kafka_topic_partition_list_add(fetched, list->elems[i].topic,
+                                              list->elems[i].partition);
     if (consumer->fetching.eager)
         fetching_report_code("assign", rd_kafka_assign(consumer->client, NULL));
     else
-        fetching_report("incremental_unassign", rd_kafka_incremental_unassign(consumer->client, fetched));
+        fetching_report("incremental_unassign",
+                        rd_kafka_incremental_unassign(consumer->client, fetched));
     assignment_forget_handles(&consumer->assignment);
     consumer->fetching.unanswered = false;
     rd_kafka_topic_partition_list_destroy(fetched);
@@ -213,7 +218,8 @@ static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
              LOG_STR("reason", rd_kafka_event_error_string(event)));
 }
 
-/* Served on every turn that has something, and by the timer: it also tells the group that we live. */
+/* Served on every turn that has something, and by the timer: it also tells the group that we live.
+ */
 static void on_control(void *opaque)
 {
     struct consumer *consumer = opaque;
@@ -269,8 +275,8 @@ bool consumer_subscribe(struct consumer *consumer, struct err *err)
                 consumer->dispatcher);
     committer_open(&consumer->committer, consumer->loop, consumer->client, consumer->control,
                    &consumer->assignment);
-    positions_open(&consumer->positions, consumer->loop, consumer->client, consumer->config, on_found,
-                   consumer);
+    positions_open(&consumer->positions, consumer->loop, consumer->client, consumer->config,
+                   on_found, consumer);
     uv_prepare_init(consumer->loop, &consumer->turn);
     consumer->turn.data = consumer;
     uv_prepare_start(&consumer->turn, on_turn);
@@ -300,7 +306,8 @@ bool consumer_is_committing(const struct consumer *consumer)
 void consumer_leave(struct consumer *consumer)
 {
     consumer->closing = true;
-    fetching_report("consumer_close", rd_kafka_consumer_close_queue(consumer->client, consumer->control));
+    fetching_report("consumer_close",
+                    rd_kafka_consumer_close_queue(consumer->client, consumer->control));
 }
 
 bool consumer_has_left(const struct consumer *consumer)

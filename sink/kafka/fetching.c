@@ -1,6 +1,6 @@
 /*
- * What the dispatcher wants fetched, carried out once per turn of the loop, so that a thousand claimed
- * partitions become a few calls.
+ * What the dispatcher wants fetched, carried out once per turn of the loop, so that a thousand
+ * claimed partitions become a few calls.
  *
  * A race, and why a stopped partition is unassigned instead of seeked:
  * 1. A partition has to go back (the database went back in time) from 500 to 100.
@@ -114,12 +114,13 @@ static void apply_cooperative(struct fetching *fetching, struct changes *changes
 {
     if (changes->unassign->cnt > 0) {
         fetching_report("incremental_unassign",
-               rd_kafka_incremental_unassign(fetching->client, changes->unassign));
+                        rd_kafka_incremental_unassign(fetching->client, changes->unassign));
         wait_for_stops(fetching);
     }
     forward(fetching, changes->assign);
     if (changes->assign->cnt > 0 &&
-        !fetching_report("incremental_assign", rd_kafka_incremental_assign(fetching->client, changes->assign)))
+        !fetching_report("incremental_assign",
+                         rd_kafka_incremental_assign(fetching->client, changes->assign)))
         want_again(fetching, changes->assign);
 }
 
@@ -176,7 +177,8 @@ static bool eager_has_to_wait(struct fetching *fetching)
     return waiting && clock_now_ms() < fetching->deadline_ms;
 }
 
-static void only_place(void *opaque, const char *topic, int32_t partition, struct assignment_slot *slot)
+static void only_place(void *opaque, const char *topic, int32_t partition,
+                       struct assignment_slot *slot)
 {
     collect_place(opaque, topic, partition, slot);
 }

@@ -1,6 +1,6 @@
 /*
- *   ask --+-- SINK_START=committed, or at_least_once --> ListConsumerGroupOffsets --+-- committed --> found
- *         |                                                                        |
+ *   ask --+-- SINK_START=committed, or at_least_once --> ListConsumerGroupOffsets --+-- committed
+ * --> found |                                                                        |
  *         +-- earliest, latest -------------------------> ListOffsets <------------+ none committed
  *                                                              |
  *                                                              +--> found
@@ -23,17 +23,19 @@ static void ask_log(struct positions *positions, const rd_kafka_topic_partition_
     bool latest = positions->config->start == CONFIG_START_LATEST;
 
     for (int i = 0; i < wanted->cnt; i++)
-        wanted->elems[i].offset = latest ? RD_KAFKA_OFFSET_SPEC_LATEST : RD_KAFKA_OFFSET_SPEC_EARLIEST;
+        wanted->elems[i].offset =
+            latest ? RD_KAFKA_OFFSET_SPEC_LATEST : RD_KAFKA_OFFSET_SPEC_EARLIEST;
     rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, NULL, 0);
-    rd_kafka_error_destroy(
-        rd_kafka_AdminOptions_set_isolation_level(options, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(
+        options, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
     /* The answer names the partitions; the list is kept for when there is no answer. */
     rd_kafka_AdminOptions_set_opaque(options, wanted);
     rd_kafka_ListOffsets(positions->client, wanted, options, positions->queue);
     rd_kafka_AdminOptions_destroy(options);
 }
 
-static void ask_group(struct positions *positions, const rd_kafka_topic_partition_list_t *partitions)
+static void ask_group(struct positions *positions,
+                      const rd_kafka_topic_partition_list_t *partitions)
 {
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(positions->client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
@@ -82,7 +84,8 @@ static void on_log_answer(struct positions *positions, rd_kafka_event_t *event)
         if (found->err || found->offset < 0)
             fail(positions, found, rd_kafka_err2str(found->err));
         else
-            positions->on_found(positions->opaque, found->topic, found->partition, found->offset, NULL);
+            positions->on_found(positions->opaque, found->topic, found->partition, found->offset,
+                                NULL);
     }
     rd_kafka_topic_partition_list_destroy(asked);
 }

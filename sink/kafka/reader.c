@@ -1,9 +1,9 @@
 /*
- * librdkafka hands out each message for the time of the callback; its bytes are copied into the batch's
- * arena there and then, so that no fetch buffer is held by one slow partition.
+ * librdkafka hands out each message for the time of the callback; its bytes are copied into the
+ * batch's arena there and then, so that no fetch buffer is held by one slow partition.
  *
- * rd_kafka_yield stops after the current message and puts the rest back at the head of the queue: exact
- * backpressure without pausing, which would throw the fetched messages away.
+ * rd_kafka_yield stops after the current message and puts the rest back at the head of the queue:
+ * exact backpressure without pausing, which would throw the fetched messages away.
  */
 #include "kafka/reader.h"
 
@@ -19,7 +19,8 @@ static void halt(struct reader *reader, struct queue *queue, const rd_kafka_mess
     struct err err;
 
     err_set(&err, ERR_OUTAGE, "%s[%d]@%lld: %s: %s", queue->route->topic, message->partition,
-            (long long)message->offset, rd_kafka_err2name(message->err), rd_kafka_message_errstr(message));
+            (long long)message->offset, rd_kafka_err2name(message->err),
+            rd_kafka_message_errstr(message));
     if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
         err_context(&err, "position %lld is no longer in Kafka", (long long)queue->position);
     ownership_halt(reader->dispatcher, queue, &err);

@@ -14,8 +14,8 @@
  * - PQgetResult only while PQisBusy is false, else it blocks.
  * - PQputCopyData never says "would block": the sign to stop is PQflush() == 1. Putting more makes
  *   its buffer grow without bound.
- * - In COPY, a server's error is not shown until PQputCopyEnd. So the rest is sent, the server throws
- *   it away, and then the error comes.
+ * - In COPY, a server's error is not shown until PQputCopyEnd. So the rest is sent, the server
+ * throws it away, and then the error comes.
  * - A commit is certain only when PQgetResult has returned NULL and no error was seen.
  * - The socket may change during the handshake, under the same number: the poll is stopped before
  *   each PQconnectPoll and looked up after it.
@@ -102,13 +102,15 @@ static void note_context(struct conn_error *error, const PGresult *result)
 {
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
 
-    snprintf(error->context, sizeof(error->context), "%s", context ? copy_context_find(context) : "");
+    snprintf(error->context, sizeof(error->context), "%s",
+             context ? copy_context_find(context) : "");
 }
 
 /*
- * Data exceptions quote the value, each language in its own way: invalid input syntax for type integer:
- * "abc". An err is logged, so what comes from a colon, a quote or another script on is left out. Two more
- * codes can be one: see dispatch/outcome.c. What a trigger says is its author's choice.
+ * Data exceptions quote the value, each language in its own way: invalid input syntax for type
+ * integer: "abc". An err is logged, so what comes from a colon, a quote or another script on is
+ * left out. Two more codes can be one: see dispatch/outcome.c. What a trigger says is its author's
+ * choice.
  */
 static void set_message(struct err *err, const char *sqlstate, const char *message)
 {
@@ -297,7 +299,7 @@ static bool on_readable(struct conn *conn)
     if (conn->state == CONN_QUERYING)
         return take_results(conn);
     if (conn->state == CONN_COPYING)
-        return true; /* an error: it shows after the end of the data */
+        return true;                            /* an error: it shows after the end of the data */
     return PQstatus(conn->pg) == CONNECTION_OK; /* idle: a notice, or the server is leaving */
 }
 

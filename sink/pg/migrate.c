@@ -1,7 +1,8 @@
 /*
  * Applying migrations in one transaction:
  *
- *   BEGIN; lock; create schema and table of migrations; read what is applied; apply the rest; COMMIT
+ *   BEGIN; lock; create schema and table of migrations; read what is applied; apply the rest;
+ * COMMIT
  *
  * CREATE ... IF NOT EXISTS alone races (unique violations in the catalog): the lock comes first.
  */
@@ -28,7 +29,8 @@ static const char bookkeeping_sql[] =
     "CREATE TABLE IF NOT EXISTS pgsluice.migrations ("
     " version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
     " applied_at timestamptz NOT NULL DEFAULT now())";
-static const char applied_sql[] = "SELECT version, checksum FROM pgsluice.migrations ORDER BY version";
+static const char applied_sql[] =
+    "SELECT version, checksum FROM pgsluice.migrations ORDER BY version";
 
 /* FNV-1a: tells an edited migration from the applied one; no secret depends on it. */
 static void checksum(const char *sql, char *out, size_t size)
@@ -101,8 +103,9 @@ static bool apply_one(PGconn *connection, const struct migration *migration, str
     struct buffer sql = {0};
 
     checksum(migration->sql, sum, sizeof(sum));
-    buffer_printf(&sql, "INSERT INTO pgsluice.migrations (version, name, checksum) VALUES (%d, '%s', '%s')",
-                  migration->version, migration->name, sum);
+    buffer_printf(
+        &sql, "INSERT INTO pgsluice.migrations (version, name, checksum) VALUES (%d, '%s', '%s')",
+        migration->version, migration->name, sum);
     bool done = run(connection, migration->sql, err) && run(connection, buffer_text(&sql), err);
     buffer_finish(&sql);
     if (!done)
@@ -127,10 +130,11 @@ static bool apply_missing(PGconn *connection, size_t *applied, struct err *err)
 static bool explain(PGconn *connection, struct err *err)
 {
     if (strcmp(err->sqlstate, INSUFFICIENT_PRIVILEGE) == 0)
-        err_context(err,
-                    "role %s can't make or use the schema pgsluice in database \"%s\": GRANT it the "
-                    "rights, or run pgsluice migrate as a role that has them",
-                    PQuser(connection), PQdb(connection));
+        err_context(
+            err,
+            "role %s can't make or use the schema pgsluice in database \"%s\": GRANT it the "
+            "rights, or run pgsluice migrate as a role that has them",
+            PQuser(connection), PQdb(connection));
     return false;
 }
 
@@ -158,7 +162,8 @@ bool migrate_check(PGconn *connection, struct err *err)
 
     if (!read_applied(connection, &present, err)) {
         if (err->class == ERR_CONFIG && strncmp(err->sqlstate, "42P01", 5) == 0)
-            err_set(err, ERR_CONFIG, "the schema pgsluice is not installed in database \"%s\": run pgsluice migrate",
+            err_set(err, ERR_CONFIG,
+                    "the schema pgsluice is not installed in database \"%s\": run pgsluice migrate",
                     PQdb(connection));
         return explain(connection, err);
     }

@@ -67,8 +67,9 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
 /*
  * The row's xmax is the transaction that has updated it and not ended; pg_locks knows whose it is.
  *
- * MATERIALIZED makes PostgreSQL find the sessions first. As one of several conditions, pg_terminate_backend
- * would be called while pg_stat_activity is scanned, before the join: for every session of every sink.
+ * MATERIALIZED makes PostgreSQL find the sessions first. As one of several conditions,
+ * pg_terminate_backend would be called while pg_stat_activity is scanned, before the join: for
+ * every session of every sink.
  */
 void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, const char *own_pids)
 {
@@ -87,7 +88,8 @@ void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, con
 
 /* One array of the call: ARRAY[...]::type[] over a column of the moves. */
 static void append_array(struct buffer *sql, const struct offsets_move *moves, size_t count,
-                         void (*append)(struct buffer *, const struct offsets_move *), const char *type)
+                         void (*append)(struct buffer *, const struct offsets_move *),
+                         const char *type)
 {
     buffer_append_text(sql, ", ARRAY[");
     for (size_t i = 0; i < count; i++) {

@@ -5,8 +5,8 @@
  *      ^                          |            |                             |
  *      +---------- refused -------+-- surplus -+------------ lost -----------+
  *
- * One timer, `tick`, does what time brings: an attempt that takes too long is given up, the next one
- * starts when its delay is over, a surplus connection is closed.
+ * One timer, `tick`, does what time brings: an attempt that takes too long is given up, the next
+ * one starts when its delay is over, a surplus connection is closed.
  */
 #include "pg/pool.h"
 
@@ -26,7 +26,7 @@ static size_t count(const struct conn_list *list)
     const struct conn *conn;
     size_t n = 0;
 
-    TAILQ_FOREACH(conn, list, entry)
+    TAILQ_FOREACH (conn, list, entry)
         n++;
     return n;
 }
@@ -49,7 +49,8 @@ static struct conn_list *list_of(struct pool *pool, enum conn_state state)
 
 /* What the server's comings and goings mean for the pool as a whole. */
 
-/* A restart of the server ends all connections at once: only failed attempts make attempts rarer. */
+/* A restart of the server ends all connections at once: only failed attempts make attempts rarer.
+ */
 static void note_failure(struct pool *pool, const struct err *err, bool attempted)
 {
     unsigned attempts = attempted ? pool->attempts++ : 0;

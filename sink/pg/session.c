@@ -5,9 +5,10 @@
  * another round trip. The user's PGOPTIONS come after ours and win.
  *
  * - synchronous_commit=off is safe with exactly once: rows and position vanish together.
- * - TimeZone and DateStyle decide what a text without a zone means: it must not depend on the server.
- * - keepalives and tcp_user_timeout on both sides end a session whose network is cut in seconds, not
- *   hours: a dead owner's transaction holds its offsets rows until then.
+ * - TimeZone and DateStyle decide what a text without a zone means: it must not depend on the
+ * server.
+ * - keepalives and tcp_user_timeout on both sides end a session whose network is cut in seconds,
+ * not hours: a dead owner's transaction holds its offsets rows until then.
  */
 #include "pg/session.h"
 
@@ -19,13 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char options_format[] = "-c synchronous_commit=%s -c timezone=UTC -c datestyle=ISO,MDY "
-                                     "-c intervalstyle=postgres "
-                                     "-c default_transaction_isolation=read\\ committed "
-                                     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s "
-                                     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
-                                     "-c tcp_keepalives_count=3 -c tcp_user_timeout=30000 "
-                                     "-c client_min_messages=warning %s";
+static const char options_format[] =
+    "-c synchronous_commit=%s -c timezone=UTC -c datestyle=ISO,MDY "
+    "-c intervalstyle=postgres "
+    "-c default_transaction_isolation=read\\ committed "
+    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
+    "-c tcp_keepalives_count=3 -c tcp_user_timeout=30000 "
+    "-c client_min_messages=warning %s";
 
 static const struct backoff connect_backoff = {.first_ms = 100, .limit_ms = 2000};
 
@@ -75,9 +77,14 @@ void session_finish(struct session *session)
  * (in every locale the parts in quotes stay) that waiting does not mend. */
 static enum err_class refusal_class(PGconn *connection)
 {
-    static const char *const lasting[] = {"password", "authentication", "does not exist",
-                                          "not permitted to log in", "pg_hba.conf", "permission denied",
-                                          "invalid connection option", "root certificate"};
+    static const char *const lasting[] = {"password",
+                                          "authentication",
+                                          "does not exist",
+                                          "not permitted to log in",
+                                          "pg_hba.conf",
+                                          "permission denied",
+                                          "invalid connection option",
+                                          "root certificate"};
     const char *message = PQerrorMessage(connection);
 
     if (PQconnectionNeedsPassword(connection))

@@ -1,6 +1,6 @@
 /*
- * One table, first match wins, so a code stands before its class. What the table does not know is an
- * outage: waiting loses nothing, a dead letter or a skipped flush might.
+ * One table, first match wins, so a code stands before its class. What the table does not know is
+ * an outage: waiting loses nothing, a dead letter or a skipped flush might.
  */
 #include "pg/sqlstate.h"
 
