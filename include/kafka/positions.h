@@ -12,18 +12,22 @@
 typedef void (*positions_found_cb)(void *opaque, const char *topic, int32_t partition,
                                    int64_t offset, const struct err *err);
 
-struct positions {
-    /* private: */
-    rd_kafka_t *client;
-    const struct config *config;
-    rd_kafka_queue_t *queue;
-    struct waker waker;
+struct positions_options {
+    const struct config *config; /* borrowed */
     positions_found_cb on_found;
     void *opaque;
 };
 
+struct positions {
+    /* private: */
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+    struct waker waker;
+    struct positions_options options;
+};
+
 void positions_open(struct positions *positions, uv_loop_t *loop, rd_kafka_t *client,
-                    const struct config *config, positions_found_cb on_found, void *opaque);
+                    const struct positions_options *options);
 void positions_close(struct positions *positions);
 
 /* Every partition of the list (borrowed) is answered once through on_found. */

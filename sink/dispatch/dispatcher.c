@@ -79,6 +79,7 @@ static bool add_queue(struct flush *flush, struct queue *queue, const struct map
     size_t before = flush->batches_count;
 
     TAILQ_FOREACH (batch, &queue->batches, entry) {
+        /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
         if (batch->state != BATCH_READY || batch->mapping != mapping || flush->bytes >= limit_bytes)
             break;
         flush_add(flush, batch);
@@ -264,9 +265,8 @@ void dispatcher_close(struct dispatcher *dispatcher)
     pool_close(&dispatcher->pool);
 }
 
-void dispatcher_finish(struct dispatcher *dispatcher)
+static void free_lists(struct dispatcher *dispatcher)
 {
-    assert(dispatcher->batches_count == 0 && TAILQ_EMPTY(&dispatcher->flushes));
     for (struct batch *batch; (batch = TAILQ_FIRST(&dispatcher->free_batches));) {
         TAILQ_REMOVE(&dispatcher->free_batches, batch, entry);
         batch_destroy(batch);
@@ -279,6 +279,12 @@ void dispatcher_finish(struct dispatcher *dispatcher)
         TAILQ_REMOVE(&dispatcher->routes, route, entry);
         route_destroy(route);
     }
+}
+
+void dispatcher_finish(struct dispatcher *dispatcher)
+{
+    assert(dispatcher->batches_count == 0 && TAILQ_EMPTY(&dispatcher->flushes));
+    free_lists(dispatcher);
     pool_finish(&dispatcher->pool);
     arena_store_finish(&dispatcher->store);
 }

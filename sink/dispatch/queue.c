@@ -104,6 +104,7 @@ static long batches_below(const struct queue *queue, int64_t position)
     long count = 0;
 
     TAILQ_FOREACH (batch, &queue->batches, entry) {
+        /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
         if (batch->records[batch->count - 1].offset >= position)
             return batch->records[0].offset >= position ? count : -1;
         count++;

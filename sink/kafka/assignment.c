@@ -42,16 +42,16 @@ static void grow(struct assignment_topic *topic, size_t count)
     topic->slots_count = count;
 }
 
-struct assignment_slot *assignment_slot(struct assignment *assignment, const char *name,
+struct assignment_slot *assignment_slot(struct assignment *assignment, const char *topic,
                                         int32_t partition)
 {
-    struct assignment_topic *topic = find_topic(assignment, name);
+    struct assignment_topic *found = find_topic(assignment, topic);
 
-    if (!topic)
-        topic = add_topic(assignment, name);
-    if ((size_t)partition >= topic->slots_count)
-        grow(topic, (size_t)partition + 1);
-    return &topic->slots[partition];
+    if (!found)
+        found = add_topic(assignment, topic);
+    if ((size_t)partition >= found->slots_count)
+        grow(found, (size_t)partition + 1);
+    return &found->slots[partition];
 }
 
 struct assignment_slot *assignment_find(struct assignment *assignment,

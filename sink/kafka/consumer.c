@@ -275,8 +275,9 @@ bool consumer_subscribe(struct consumer *consumer, struct err *err)
                 consumer->dispatcher);
     committer_open(&consumer->committer, consumer->loop, consumer->client, consumer->control,
                    &consumer->assignment);
-    positions_open(&consumer->positions, consumer->loop, consumer->client, consumer->config,
-                   on_found, consumer);
+    positions_open(&consumer->positions, consumer->loop, consumer->client,
+                   &(struct positions_options){
+                       .config = consumer->config, .on_found = on_found, .opaque = consumer});
     uv_prepare_init(consumer->loop, &consumer->turn);
     consumer->turn.data = consumer;
     uv_prepare_start(&consumer->turn, on_turn);

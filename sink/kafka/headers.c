@@ -1,25 +1,8 @@
 /* JSON of headers, written directly: a DOM for each message would cost more than the message. */
 #include "kafka/headers.h"
 
+#include "base/json_string.h"
 #include "base/utf8.h"
-
-static void append_string(struct buffer *out, struct slice text)
-{
-    buffer_reserve(out, text.len * 6 + 2);
-    buffer_put_byte(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.data[i];
-        if (byte < 0x20) {
-            buffer_printf(out, "\\u%04x", byte);
-            buffer_reserve(out, (text.len - i) * 6 + 2);
-            continue;
-        }
-        if (byte == '"' || byte == '\\')
-            buffer_put_byte(out, '\\');
-        buffer_put_byte(out, (char)byte);
-    }
-    buffer_put_byte(out, '"');
-}
 
 static void append_base64(struct buffer *out, struct slice bytes)
 {
@@ -29,7 +12,7 @@ static void append_base64(struct buffer *out, struct slice bytes)
     buffer_append_text(out, "\"");
     for (size_t i = 0; i < bytes.len; i += 3) {
         size_t left = bytes.len - i;
-        unsigned group = (unsigned)at[i] << 16 | (left > 1 ? (unsigned)at[i + 1] << 8 : 0) |
+        unsigned group = (unsigned)at[i] << 16 | (left > 1 ? (unsigned)at[i + 1] << 8 : 0U) |
                          (left > 2 ? at[i + 2] : 0);
         char text[4] = {digits[group >> 18], digits[group >> 12 & 63],
                         left > 1 ? digits[group >> 6 & 63] : '=',
@@ -49,7 +32,7 @@ static void append_header(struct buffer *out, const char *name, struct slice val
     struct slice key = slice_of(name);
 
     buffer_append_text(out, "{\"key\": ");
-    append_string(out, utf8_valid(key) ? key : slice_of("(not valid UTF-8)"));
+    json_string_append(out, utf8_valid(key) ? key : slice_of("(not valid UTF-8)"));
     if (!value.data) {
         buffer_append_text(out, ", \"value\": null}");
         return;
@@ -57,7 +40,7 @@ static void append_header(struct buffer *out, const char *name, struct slice val
     bool text = is_text(value);
     buffer_append_text(out, text ? ", \"value\": " : ", \"base64\": ");
     if (text)
-        append_string(out, value);
+        json_string_append(out, value);
     else
         append_base64(out, value);
     buffer_append_text(out, "}");

@@ -11,8 +11,8 @@ enum { REQUEST_TIMEOUT_MS = 10000 };
 
 static bool wants_committed(const struct positions *positions)
 {
-    return positions->config->start == CONFIG_START_COMMITTED ||
-           positions->config->delivery == CONFIG_AT_LEAST_ONCE;
+    return positions->options.config->start == CONFIG_START_COMMITTED ||
+           positions->options.config->delivery == CONFIG_AT_LEAST_ONCE;
 }
 
 static void ask_log(struct positions *positions, const rd_kafka_topic_partition_list_t *partitions)
@@ -20,7 +20,7 @@ static void ask_log(struct positions *positions, const rd_kafka_topic_partition_
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(positions->client, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
     rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_copy(partitions);
-    bool latest = positions->config->start == CONFIG_START_LATEST;
+    bool latest = positions->options.config->start == CONFIG_START_LATEST;
 
     for (int i = 0; i < wanted->cnt; i++)
         wanted->elems[i].offset =
@@ -40,7 +40,7 @@ static void ask_group(struct positions *positions,
     rd_kafka_AdminOptions_t *options =
         rd_kafka_AdminOptions_new(positions->client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
     rd_kafka_ListConsumerGroupOffsets_t *request =
-        rd_kafka_ListConsumerGroupOffsets_new(positions->config->group_id, partitions);
+        rd_kafka_ListConsumerGroupOffsets_new(positions->options.config->group_id, partitions);
 
     rd_kafka_AdminOptions_set_request_timeout(options, REQUEST_TIMEOUT_MS, NULL, 0);
     rd_kafka_AdminOptions_set_opaque(options, rd_kafka_topic_partition_list_copy(partitions));
@@ -64,7 +64,8 @@ static void fail(struct positions *positions, const rd_kafka_topic_partition_t *
 
     err_set(&err, ERR_OUTAGE, "where %s[%d] starts is unknown: %s", partition->topic,
             partition->partition, reason);
-    positions->on_found(positions->opaque, partition->topic, partition->partition, -1, &err);
+    positions->options.on_found(positions->options.opaque, partition->topic, partition->partition,
+                                -1, &err);
 }
 
 static void on_log_answer(struct positions *positions, rd_kafka_event_t *event)
@@ -84,8 +85,8 @@ static void on_log_answer(struct positions *positions, rd_kafka_event_t *event)
         if (found->err || found->offset < 0)
             fail(positions, found, rd_kafka_err2str(found->err));
         else
-            positions->on_found(positions->opaque, found->topic, found->partition, found->offset,
-                                NULL);
+            positions->options.on_found(positions->options.opaque, found->topic, found->partition,
+                                        found->offset, NULL);
     }
     rd_kafka_topic_partition_list_destroy(asked);
 }
@@ -117,7 +118,8 @@ static void on_group_answer(struct positions *positions, rd_kafka_event_t *event
         if (one->err)
             fail(positions, one, rd_kafka_err2str(one->err));
         else if (one->offset >= 0)
-            positions->on_found(positions->opaque, one->topic, one->partition, one->offset, NULL);
+            positions->options.on_found(positions->options.opaque, one->topic, one->partition,
+                                        one->offset, NULL);
         else
             rd_kafka_topic_partition_list_add(rest, one->topic, one->partition);
     }
@@ -142,10 +144,9 @@ static void on_wake(void *opaque)
 }
 
 void positions_open(struct positions *positions, uv_loop_t *loop, rd_kafka_t *client,
-                    const struct config *config, positions_found_cb on_found, void *opaque)
+                    const struct positions_options *options)
 {
-    *positions = (struct positions){
-        .client = client, .config = config, .on_found = on_found, .opaque = opaque};
+    *positions = (struct positions){.client = client, .options = *options};
     positions->queue = rd_kafka_queue_new(client);
     waker_open(&positions->waker, loop, positions->queue, on_wake, positions);
 }

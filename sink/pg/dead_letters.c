@@ -2,6 +2,7 @@
 #include "pg/dead_letters.h"
 
 #include "base/utf8.h"
+#include "pg/copy_text.h"
 
 #include <inttypes.h>
 #include <time.h>
@@ -12,19 +13,12 @@ const char dead_letters_copy_sql[] =
     "COPY pgsluice.dead_letters (sink, topic, partition, record_offset, record_time, key, value,"
     " headers, reason, sqlstate, target_table, target_column, instance) FROM STDIN;";
 
-/* COPY text takes a backslash as the start of an escape, tab and newline as separators. */
 static void append_escaped(struct buffer *out, struct slice text)
 {
-    buffer_reserve(out, text.len * 2);
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.data[i];
-        if (byte == '\\' || byte == '\t' || byte == '\n' || byte == '\r')
-            buffer_put_byte(out, '\\');
-        if (byte == '\t' || byte == '\n' || byte == '\r')
-            byte = byte == '\t' ? 't' : byte == '\n' ? 'n' : 'r';
-        if (byte != '\0')
-            buffer_put_byte(out, byte);
-    }
+    size_t start = out->len;
+
+    buffer_append(out, text.data, text.len);
+    copy_text_escape(out, start);
 }
 
 /* A reason may name a field of the record, cut in the middle of a character. */
