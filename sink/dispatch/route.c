@@ -65,6 +65,7 @@ static bool take_answer(struct route *route, const PGresult *result, struct err 
     if (!done)
         err_context(err, "topic %s", route->topic);
     route->state = done ? ROUTE_KNOWN : ROUTE_BROKEN;
+    route->err = (struct err){0};
     if (!done)
         route->err = *err;
     return done;
