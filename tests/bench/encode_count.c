@@ -3,9 +3,9 @@
  *
  *     valgrind --tool=callgrind --toggle-collect=encode_batch encode_count W2
  *
- * W1: raw values of 300 bytes into jsonb; W2: flat JSON of 250 bytes into 8 typed columns; W3: flat JSON of
- * 1.2 KiB into 40. The records are the same in every run, so is the count: a slower hot path fails
- * tests/integration/test_encode_count.py whatever else the machine is doing.
+ * W1: raw values of 300 bytes into jsonb; W2: flat JSON of 250 bytes into 8 typed columns; W3: flat
+ * JSON of 1.2 KiB into 40. The records are the same in every run, so is the count: a slower hot
+ * path fails tests/integration/test_encode_count.py whatever else the machine is doing.
  */
 #include "base/memory.h"
 #include "dispatch/encode.h"
@@ -24,10 +24,14 @@ struct shape_column {
 static const struct shape_column raw_columns[] = {
     {"topic", TYPE_TEXT}, {"partition", TYPE_INT4}, {"offset", TYPE_INT8}, {"value", TYPE_JSONB}};
 
-static const struct shape_column typed_columns[] = {
-    {"id", TYPE_INT8},     {"user_id", TYPE_INT8},           {"source", TYPE_TEXT},
-    {"amount", TYPE_FLOAT8}, {"created_at", TYPE_TIMESTAMPTZ}, {"paid", TYPE_BOOL},
-    {"currency", TYPE_TEXT}, {"note", TYPE_TEXT}};
+static const struct shape_column typed_columns[] = {{"id", TYPE_INT8},
+                                                    {"user_id", TYPE_INT8},
+                                                    {"source", TYPE_TEXT},
+                                                    {"amount", TYPE_FLOAT8},
+                                                    {"created_at", TYPE_TIMESTAMPTZ},
+                                                    {"paid", TYPE_BOOL},
+                                                    {"currency", TYPE_TEXT},
+                                                    {"note", TYPE_TEXT}};
 
 static void add_column(struct table *table, const char *name, enum type_codec codec)
 {
@@ -75,13 +79,14 @@ static struct table wide_table(void)
 
 static void typed_record(struct buffer *out, int i)
 {
-    buffer_printf(out,
-                  "{\"id\":%d,\"user_id\":%d,\"source\":\"web\",\"amount\":%d.%02d,"
-                  "\"created_at\":\"2026-01-%02dT%02d:%02d:%02d.%03dZ\",\"paid\":%s,\"currency\":\"EUR\","
-                  "\"note\":\"please ring twice and leave it with the neighbour on the second floor, "
-                  "number %04d, thank you\"}",
-                  1000000 + i, 7919 * i % 1000000, i % 1000, i % 100, 1 + i % 28, i % 24, i % 60, i % 60,
-                  i % 1000, i % 2 ? "true" : "false", i);
+    buffer_printf(
+        out,
+        "{\"id\":%d,\"user_id\":%d,\"source\":\"web\",\"amount\":%d.%02d,"
+        "\"created_at\":\"2026-01-%02dT%02d:%02d:%02d.%03dZ\",\"paid\":%s,\"currency\":\"EUR\","
+        "\"note\":\"please ring twice and leave it with the neighbour on the second floor, "
+        "number %04d, thank you\"}",
+        1000000 + i, 7919 * i % 1000000, i % 1000, i % 100, 1 + i % 28, i % 24, i % 60, i % 60,
+        i % 1000, i % 2 ? "true" : "false", i);
 }
 
 static void wide_field(struct buffer *out, int i, int field)

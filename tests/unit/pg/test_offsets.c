@@ -146,15 +146,16 @@ static void the_backend_that_holds_a_row_is_ended_but_our_own(void **state)
 {
     (void)state;
     offsets_free_sql(&sql, &claim, "17,18");
-    assert_sql("WITH frozen AS MATERIALIZED (SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
-               " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
-               " AND l.transactionid = o.xmax AND l.granted"
-               " JOIN pg_stat_activity AS a ON a.pid = l.pid"
-               " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
-               " AND a.usename = current_user AND a.wait_event_type = 'Client'"
-               " AND a.application_name LIKE 'pgsluice/%'"
-               " AND a.pid <> ALL ('{17,18}'::integer[])) SELECT pid, application_name FROM frozen"
-               " WHERE pg_terminate_backend(pid)");
+    assert_sql(
+        "WITH frozen AS MATERIALIZED (SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
+        " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
+        " AND l.transactionid = o.xmax AND l.granted"
+        " JOIN pg_stat_activity AS a ON a.pid = l.pid"
+        " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
+        " AND a.usename = current_user AND a.wait_event_type = 'Client'"
+        " AND a.application_name LIKE 'pgsluice/%'"
+        " AND a.pid <> ALL ('{17,18}'::integer[])) SELECT pid, application_name FROM frozen"
+        " WHERE pg_terminate_backend(pid)");
 }
 
 /* Moves. */

@@ -69,11 +69,11 @@ static void a_position_that_is_not_ours_is_fenced(void **state)
 
 static void users_may_choose_their_codes(void **state)
 {
-    static const char *const theirs[] = {"P0001", "P0002", "P0004", "U0001", "99999", "I0000",
-                                         "20000", "44000", "39004"};
-    static const char *const postgresqls[] = {"",      "57P01", "53100", "58030", "XX000", "XX001",
-                                              "72000", "PS001", "PS002", "42601", "08006", "HV000",
-                                              "F0000", "55000"};
+    static const char *const theirs[] = {"P0001", "P0002", "P0004", "U0001", "99999",
+                                         "I0000", "20000", "44000", "39004"};
+    static const char *const postgresqls[] = {"",      "57P01", "53100", "58030", "XX000",
+                                              "XX001", "72000", "PS001", "PS002", "42601",
+                                              "08006", "HV000", "F0000", "55000"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(theirs); i++)
