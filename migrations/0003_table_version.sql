@@ -3,19 +3,24 @@
 -- sure that the table is the one they were made for, and that it stays so until the end.
 
 -- Another text whenever the table was made anew, or a column, a domain of a column, or a right has changed:
--- every such change gives a catalog row another xmin. NULL: there is no such table.
+-- every such change gives a catalog row another xmin. It runs in every flush: a plan made anew each time
+-- would cost three times as much as all the rest.
 CREATE FUNCTION pgsluice.table_version(p_table text) RETURNS text
 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
 AS $$
+DECLARE
+    relation regclass := to_regclass(p_table);
 BEGIN
     RETURN (
-        SELECT md5(concat_ws(' ', c.oid, c.xmin,
-                             string_agg(concat_ws(' ', a.attnum, a.xmin, d.xmin), ',' ORDER BY a.attnum)))
-          FROM pg_catalog.pg_class AS c
-          LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
-          LEFT JOIN pg_catalog.pg_type AS d ON d.oid = a.atttypid AND d.typtype = 'd'
-         WHERE c.oid = to_regclass(p_table)
-         GROUP BY c.oid, c.xmin
+        SELECT md5(concat_ws(' ', relation::oid,
+                             (SELECT c.xmin FROM pg_catalog.pg_class AS c WHERE c.oid = relation),
+                             string_agg(concat_ws(' ', a.attnum, a.xmin,
+                                                  (SELECT d.xmin FROM pg_catalog.pg_type AS d
+                                                    WHERE d.oid = a.atttypid AND d.typtype = 'd')),
+                                        ',' ORDER BY a.attnum)))
+          FROM pg_catalog.pg_attribute AS a
+         WHERE a.attrelid = relation AND a.attnum > 0
     );
 END
 $$;
@@ -24,6 +29,7 @@ $$;
 -- take it in advance, nor can one be taken on a foreign table.
 CREATE FUNCTION pgsluice.expect_table(p_table text, p_version text) RETURNS void
 LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     relation regclass := to_regclass(p_table);
