@@ -218,8 +218,9 @@ def test_values_of_the_record_itself(
 # Large ones
 
 
-@FORMS
-@pytest.mark.parametrize("limit", ["16MiB", "256MiB"])
+@pytest.mark.parametrize(
+    "limit, form", [("16MiB", ""), ("256MiB", ", i interval")], ids=["binary", "text"]
+)
 def test_records_of_ten_mebibytes(
     limit: str, form: str, start_sink: Callable[..., Sink], mock: MockKafka, database: Postgres
 ) -> None:

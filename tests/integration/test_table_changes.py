@@ -93,7 +93,7 @@ NULL = None
 OTHERS = {
     "add_column": Case("int", "ALTER TABLE {0} ADD m int", lambda i: i, str),
     "add_column_with_default": Case(
-        "int", "ALTER TABLE {0} ADD m int NOT NULL DEFAULT 5", lambda i: i, str
+        "int", "ALTER TABLE {0} ADD m int NOT NULL DEFAULT -1", lambda i: i, str
     ),
     "drop_column": Case("int", "ALTER TABLE {0} DROP n; ALTER TABLE {0} ADD n text", lambda i: i,
                         lambda i: str(i) if i >= ROWS else NULL),
@@ -130,7 +130,7 @@ CASES = {**TYPES, **OTHERS}
 
 def records(case: Case, first: int) -> list[Record]:
     return [
-        Record(json.dumps({"id": i, "n": case.value(i)}).encode(), None, i % 2)
+        Record(json.dumps({"id": i, "n": case.value(i), "m": i}).encode(), None, i % 2)
         for i in range(first, first + ROWS)
     ]
 
@@ -174,7 +174,7 @@ def test_changes(
         mock, topics=",".join(CASES), postgres=database, env={"SINK_POOL_MAX": 2 * len(CASES)}
     )
     for topic in CASES:
-        sink.wait_until_caught_up(topic)
+        sink.wait_until_caught_up(topic, ends={0: ROWS // 2, 1: ROWS // 2})
 
     with ExitStack() as stack:
         for topic, case in CASES.items():
@@ -191,8 +191,11 @@ def test_changes(
             waiting = "SELECT count(DISTINCT relation) FROM pg_locks WHERE NOT granted"
             sink.wait_for(lambda: database.scalar(waiting) >= len(CASES), 8, "flushes that wait")
     for topic in CASES:
-        sink.wait_until_caught_up(topic, SOON_S)
+        sink.wait_until_caught_up(topic, SOON_S, ends={0: ROWS, 1: ROWS})
     assert differences(database, sink) == {}
+    for topic in ("add_column", "add_column_with_default"):
+        filled = database.query(f"SELECT id FROM {topic} WHERE m = id ORDER BY id")
+        assert [row[0] for row in filled] == list(range(ROWS, 2 * ROWS)), topic
     assert sink.terminate() == 0
 
 

@@ -103,8 +103,8 @@ def test_values_of_each_type(
             for i, (value, _) in enumerate(case.values)
         ])
     sink = start_sink(mock, topics=",".join(topics), postgres=database)
-    for topic in topics:
-        sink.wait_until_caught_up(topic, 20)
+    for topic, case in zip(topics, CASES):
+        sink.wait_until_caught_up(topic, 20, ends={0: len(case.values)})
     assert sink.terminate() == 0
     letters = dead_letters(database, sink.name)
     for topic, case in zip(topics, CASES):
