@@ -147,7 +147,8 @@ def test_defaults(
     )
     records = []
     for i in range(2000):
-        fields: dict[str, Any] = {"id": i, "a": i, "b": None if i % 7 == 0 else f"b{i}", "c": -i, "d": i, "n": i}
+        note = None if i % 7 == 0 else f"b{i}"
+        fields: dict[str, Any] = {"id": i, "a": i, "b": note, "c": -i, "d": i, "n": i}
         for bit, name in enumerate(["a", "b", "c", "d", "n"]):
             if (i * 2654435761 >> 8) >> bit & 1:
                 del fields[name]

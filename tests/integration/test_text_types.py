@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, Callable
 
-import pytest
 from cluster import Record
 from dead_letters import dead_letters
 from mock import MockKafka
@@ -37,7 +36,9 @@ class Case:
 
 
 CASES = [
-    Case("mood", [("happy", "happy"), ('odd "one", \\x', 'odd "one", \\x'), (None, None), ("grim", DEAD), (1, DEAD)]),
+    Case("mood", [
+        ("happy", "happy"), ('odd "one", \\x', 'odd "one", \\x'), (None, None), ("grim", DEAD), (1, DEAD)
+    ]),
     Case("inet", [("10.0.0.1/8", "10.0.0.1/8"), ("::1", "::1"), ("256.0.0.1", DEAD), ({}, DEAD)]),
     Case("cidr", [("10.0.0.0/8", "10.0.0.0/8"), ("10.0.0.1/8", DEAD)]),
     Case("macaddr", [("08:00:2b:01:02:03", "08:00:2b:01:02:03"), ("x", DEAD)]),
