@@ -26,34 +26,38 @@ SLICE_S = 0.5
 class Meter:
     """What everybody has used since the meter was made."""
 
-    def __init__(self, bed: Testbed, pids: Callable[[], Sequence[int]], watch: Watch) -> None:
+    def __init__(self, bed: Testbed, pids: Callable[[], Sequence[int]], watch: Watch | None) -> None:
+        """`pids`: the subject's processes, started after the meter so that all of theirs counts."""
         self._bed = bed
         self._pids = pids
-        self._watch = watch
+        self._watchers = [watch.pid, watch.backend] if watch else []
         self._machine = usage.Machine.now()
-        self._postgres_s = bed.postgres_cpu_s(watch.backend)
+        self._postgres_s = bed.postgres_cpu_s(self._watchers)
         self._broker_s = bed.broker_cpu_s()
-        self._ours_s = self._observers_s()
+        self._observers_s = self._watching_s()
 
     def sample(self, at_s: float, rows: int) -> Sample:
-        """The subject's processes are started after the meter, so all of theirs counts."""
         subject_s = sum(map(usage.cpu_s, self._pids()))
-        postgres_s = self._bed.postgres_cpu_s(self._watch.backend) - self._postgres_s
+        postgres_s = self._bed.postgres_cpu_s(self._watchers) - self._postgres_s
         return Sample(at_s, rows, subject_s, postgres_s, self._bed.broker_cpu_s() - self._broker_s)
+
+    def ignore(self, watch: Watch) -> None:
+        """Another observer, who has only just come."""
+        self._watchers += [watch.pid, watch.backend]
 
     def finish(self, run: Run, last: Sample) -> None:
         """Right after the last sample, while the processes live."""
         memory = usage.memory(self._pids())
-        ours_s = last.subject_s + last.postgres_s + last.broker_s + self._observers_s() - self._ours_s
+        watching_s = self._watching_s() - self._observers_s
+        ours_s = last.subject_s + last.postgres_s + last.broker_s + watching_s
         run.disturbance = usage.disturbance(self._machine, usage.Machine.now(), ours_s)
         run.cpu_s, run.postgres_cpu_s, run.broker_cpu_s = last[2:]
         run.peak_rss_kib = memory.peak_rss_kib
         run.voluntary_switches = memory.voluntary_switches
         run.involuntary_switches = memory.involuntary_switches
 
-    def _observers_s(self) -> float:
-        watchers = usage.cpu_s(self._watch.pid) + usage.cpu_s(self._watch.backend)
-        return usage.own_cpu_s() + watchers
+    def _watching_s(self) -> float:
+        return usage.own_cpu_s() + sum(map(usage.cpu_s, self._watchers))
 
 
 def watch_until(
@@ -138,10 +142,10 @@ def _drain(bed: Testbed, run: Run, watch: Watch, sinks: Sequence[Sink]) -> None:
     run.details["worst_second"] = run.worst_second()
 
 
-def start_cpu_s(bed: Testbed, topic: str) -> float:
+def start_cpu_s(bed: Testbed, topic: str, partitions: int) -> float:
     """What a start costs, until it fetches: what short drains are told without."""
     with bed.sink(topic, bed.name("start"), {}) as sink:
-        sink.wait_for_log('"fetching"')
+        sink.wait_for(lambda: len(sink.positions(topic)) == partitions)
         used_s = usage.cpu_s(sink.pid)
         sink.terminate()
     return used_s

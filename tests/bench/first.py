@@ -24,7 +24,7 @@ COLUMNS = ("W2", "rows", "rows/s", "best", "sink CPU s/M", "least", "PostgreSQL 
 def measure(bed: Testbed, partitions: int, rounds: int) -> list[Run]:
     size = RECORDS_PER_PARTITION * partitions
     truth = reference.build(bed, W2.sized(size, partitions=partitions), dumps=False)
-    start_s = drain.start_cpu_s(bed, truth.workload.topic_list)
+    start_s = drain.start_cpu_s(bed, truth.workload.topic_list, partitions)
     runs = [drain.drain(bed, truth, ONE_CONNECTION) for _ in range(rounds)]
     reference.drop(bed, truth)
     for run in runs:

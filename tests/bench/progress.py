@@ -18,7 +18,7 @@ class Seen(NamedTuple):
 
 
 class Watch:
-    """A poll_query process; its question's answer is one number.
+    """A poll_query process, and what it says.
 
     with Watch(env, "SELECT count(*) FROM t", interval_ms=5) as watch:
         while seen := watch.next(timeout_s=1): ...
@@ -39,13 +39,17 @@ class Watch:
         return self._child.pid
 
     def next(self, timeout_s: float) -> Seen | None:
-        """The next change, None when there was none in time."""
+        """The next change of a question with one number, None when there was none in time."""
+        row = self.next_row(timeout_s)
+        return None if row is None else Seen(int(row[0]), int(row[1]))
+
+    def next_row(self, timeout_s: float) -> list[str] | None:
+        """The next change, values after the time; what is NULL is empty."""
         line = self._line(timeout_s)
         if line is None:
             self._child.check_alive()
             return None
-        at_ns, value = line.split("\t")
-        return Seen(int(at_ns), int(value))
+        return line.split("\t")
 
     def close(self) -> None:
         self._child.stdin.close()

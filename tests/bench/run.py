@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 
 class Sample(NamedTuple):
@@ -14,6 +14,13 @@ class Sample(NamedTuple):
     subject_s: float
     postgres_s: float
     broker_s: float
+
+
+class Settled(NamedTuple):
+    """Between the first tenth of the rows and the last."""
+
+    rate: float
+    cpu_per_million: float
 
 
 @dataclass
@@ -34,12 +41,20 @@ class Run:
     details: dict[str, Any] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
 
+    settled: "Settled | None" = None  # told instead of the whole run, where its start is nobody's burden
+
     @property
     def rate(self) -> float:
+        if self.settled:
+            return self.settled.rate
         return self.rows / self.seconds if self.seconds else 0.0
 
     @property
     def cpu_per_million(self) -> float:
+        return self.settled.cpu_per_million if self.settled else self.whole_cpu_per_million
+
+    @property
+    def whole_cpu_per_million(self) -> float:
         return self.cpu_s * 1e6 / self.rows if self.rows else 0.0
 
     @property
@@ -61,6 +76,7 @@ class Run:
             "seconds": round(self.seconds, 4),
             "rows_per_s": round(self.rate),
             "cpu_s_per_million": round(self.cpu_per_million, 4),
+            "whole_cpu_s_per_million": round(self.whole_cpu_per_million, 4),
             "postgres_cpu_s_per_million": round(self.postgres_cpu_per_million, 4),
             "broker_cpu_s_per_million": round(self.broker_cpu_per_million, 4),
             "peak_rss_kib": self.peak_rss_kib,
@@ -94,3 +110,16 @@ def _rows_at(samples: list[Sample], at_s: float) -> float:
             share = (at_s - before.at_s) / (after.at_s - before.at_s or 1)
             return before.rows + share * (after.rows - before.rows)
     return samples[-1].rows if at_s > samples[-1].at_s else samples[0].rows
+
+
+def settle(samples: Sequence[Sample]) -> Settled | None:
+    """None when there are too few samples to tell."""
+    total = samples[-1].rows
+    inner = [sample for sample in samples if total / 10 <= sample.rows <= total * 9 / 10]
+    if len(inner) < 3:
+        return None
+    first, last = inner[0], inner[-1]
+    rows = last.rows - first.rows
+    return Settled(
+        rows / (last.at_s - first.at_s), (last.subject_s - first.subject_s) * 1e6 / rows
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Mapping
+from typing import Iterable, Mapping
 
 import usage
 from kafka import Kafka
@@ -21,6 +21,7 @@ POSTGRES = {
     "max_wal_size": "16GB",
     "checkpoint_timeout": "1h",
     "autovacuum": "off",
+    "synchronous_commit": "off",  # pgsluice's own sessions have it; so have all others then
 }
 BROKER_HEAP = "1g"
 
@@ -96,9 +97,9 @@ class Testbed:
     def broker_cpu_s(self) -> float:
         return usage.cpu_s(self.broker_pid)
 
-    def postgres_cpu_s(self, without: int) -> float:
-        """Postmaster, backends, WAL writer and the rest, but one backend."""
-        return usage.family_cpu_s(self.postgres.pid, [without])
+    def postgres_cpu_s(self, without: Iterable[int]) -> float:
+        """Postmaster, backends, WAL writer and the rest, but these backends."""
+        return usage.family_cpu_s(self.postgres.pid, without)
 
     # --- between runs ---------------------------------------------------------------------------
 

@@ -6,10 +6,13 @@ A process's CPU clock can be read by anyone who knows its id, and counts the thr
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable
+
+from faults import let_pass
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 CORES = os.cpu_count() or 1
@@ -114,3 +117,16 @@ def disturbance(before: Machine, after: Machine, ours_s: float) -> float:
 
 def own_cpu_s() -> float:
     return time.process_time()
+
+
+def stop_for(pids: Iterable[int], seconds: float) -> None:
+    """Processes stand still for a while."""
+    stopped = []
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+    try:
+        let_pass(seconds)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)

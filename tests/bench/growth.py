@@ -1,0 +1,130 @@
+"""What becomes of the figures when something grows: partitions, connections, replicas, flushes, backlog."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Callable, Mapping, Sequence
+
+import drain
+import limits
+import reference
+import report
+from canary import Canary
+from interleave import ATTEMPTS, Spread, Turns, take_turns
+from reference import Reference
+from run import Run
+from testbed import Testbed
+from workload import W2
+
+PARTITIONS = (1, 4, 12, 60, 240, 1_000)
+QUICK_PARTITIONS = (1, 60)
+CONNECTIONS = (1, 2, 4, 8)
+REPLICAS = (1, 2, 4)
+BATCH_ROWS = (1, 10, 100, 1_000, 10_000, 100_000)
+ONE_CONNECTION: Mapping[str, object] = {"SINK_POOL_MAX": 1}
+
+COLUMNS = ("", "rows/s", "CPU s/M", "least", "most", "PostgreSQL s/M", "RSS", "rows/flush")
+
+
+class Series:
+    """The same work at several sizes, in turns."""
+
+    def __init__(self, name: str, title: str, turns: Turns) -> None:
+        self.name = name
+        self.title = title
+        self.turns = turns
+
+    def as_json(self) -> dict[str, Any]:
+        return {"name": self.name, "title": self.title, **self.turns.as_json()}
+
+    def cpu_ratio(self, size: str, other: str) -> Spread | None:
+        return self.turns.ratio(size, other, lambda run: run.cpu_per_million)
+
+    def rows(self) -> list[list[str]]:
+        return [self._row(name) for name in self.turns.rounds[0].runs]
+
+    def _row(self, name: str) -> list[str]:
+        cpu = self.turns.figure(name, lambda run: run.cpu_per_million)
+        if cpu is None:
+            return [name, "void", *[""] * (len(COLUMNS) - 2)]
+        return [
+            name,
+            self._text(name, lambda run: run.rate, report.thousands),
+            report.seconds(cpu.median),
+            report.seconds(cpu.low),
+            report.seconds(cpu.high),
+            self._text(name, lambda run: run.postgres_cpu_per_million, report.seconds),
+            self._text(name, lambda run: run.peak_rss_kib, report.mebibytes),
+            self._text(name, rows_per_flush, report.thousands),
+        ]
+
+    def _text(self, name: str, of: Callable[[Run], float], form: Callable[[float], str]) -> str:
+        spread = self.turns.figure(name, of)
+        return form(spread.median) if spread and spread.median else "-"
+
+
+def rows_per_flush(run: Run) -> float:
+    flushes = run.details.get("flushes")
+    return run.rows / flushes if flushes else 0.0
+
+
+def series(
+    canary: Canary,
+    name: str,
+    title: str,
+    subjects: dict[str, Callable[[], Run]],
+    rounds: int,
+    attempts: int = ATTEMPTS,
+) -> Series:
+    report.heading(f"Growth: {title}")
+    found = Series(name, title, take_turns(canary, subjects, rounds, attempts=attempts))
+    report.table(COLUMNS, found.rows())
+    for text in found.turns.voids():
+        report.say(f"  void, {text}")
+    return found
+
+
+# --- The series ---------------------------------------------------------------------------------
+
+
+def over_partitions(bed: Testbed, canary: Canary, records: int, rounds: int, sizes: Sequence[int]) -> Series:
+    """Each size has a topic of its own, with the same records."""
+    with ExitStack() as stack:
+        subjects: dict[str, Callable[[], Run]] = {}
+        for size in sizes:
+            truth = reference.build(bed, W2.sized(records, partitions=size), dumps=False)
+            stack.callback(reference.drop, bed, truth)
+            subjects[f"{size:,} partitions"] = partial(drain.drain, bed, truth, ONE_CONNECTION)
+        title = f"partitions, W2, {records:,} records, one connection"
+        return series(canary, "partitions", title, subjects, rounds)
+
+
+def over_connections(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -> Series:
+    """COPY binary beside it: what more connections can bring on this machine."""
+    subjects: dict[str, Callable[[], Run]] = {}
+    for size in CONNECTIONS:
+        env = {"SINK_POOL_MAX": size}
+        subjects[f"{size} connections"] = partial(drain.drain, bed, truth, env)
+        subjects[f"{size} COPY binary"] = partial(limits.copy, bed, truth, True, size)
+    return series(canary, "connections", "connections, W2", subjects, rounds)
+
+
+def over_replicas(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -> Series:
+    """CPU and memory are sums over the replicas, which all start at the same moment."""
+    subjects: dict[str, Callable[[], Run]] = {
+        f"{size} replicas": partial(drain.drain, bed, truth, ONE_CONNECTION, size)
+        for size in REPLICAS
+    }
+    return series(canary, "replicas", "replicas, W2, one connection each", subjects, rounds)
+
+
+def over_batch_rows(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -> Series:
+    """SINK_BATCH_SIZE closes a batch; a flush takes all that are ready, so a drain fills it anyway."""
+    subjects: dict[str, Callable[[], Run]] = {
+        f"batches of {size:,}": partial(
+            drain.drain, bed, truth, {**ONE_CONNECTION, "SINK_BATCH_SIZE": size}
+        )
+        for size in BATCH_ROWS
+    }
+    return series(canary, "batch_rows", "rows of a batch, W2, one connection", subjects, rounds)
