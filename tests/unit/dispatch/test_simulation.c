@@ -1,5 +1,5 @@
 /*
- * Thousands of random histories of two instances, a Kafka and a PostgreSQL, and after each commit
+ * A thousand random histories of two instances, a Kafka and a PostgreSQL, and after each commit
  * the promise: rows and dead letters of a partition are exactly its records below its position,
  * each once. In the end everything is mended, and within minutes all of it has to be written.
  *
@@ -17,6 +17,7 @@
 #include "dispatch/ownership.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,7 @@
 
 enum {
     INSTANCES = 2,
-    SEEDS = 2000,
+    SEEDS = 1000,
     STEPS = 1000,
     CALM_MS = 400000, /* a halted partition is tried again after a minute at the latest */
     DRAIN_MS = 10000,
@@ -534,6 +535,31 @@ static void drain(struct instance *instance)
         fail_msg("seed %" PRIu64 ": it does not drain", seed);
 }
 
+/* What has to happen in some history, as it is logged: else nothing is tried any more. */
+static const char *const events[] = {
+    "debug claimed topic",
+    "debug claimed again",
+    "debug read again with headers",
+    "debug record refused",
+    "info PostgreSQL is back",
+    "warn PostgreSQL is away",
+    "warn claim failed",
+    "warn database went back in time",
+    "warn dead letters",
+    "warn flush failed",
+    "warn frozen owner ended",
+    "warn overtaken by another owner",
+    "error partition halted",
+};
+static int histories_with[COUNT_OF(events)];
+
+static void note_events(void)
+{
+    for (size_t i = 0; i < COUNT_OF(events); i++)
+        histories_with[i] += log_said(events[i]) > 0;
+    log_forget();
+}
+
 static void run_history(void)
 {
     begin_history();
@@ -542,6 +568,7 @@ static void run_history(void)
         check_instance(&instances[0]);
         check_instance(&instances[1]);
     }
+    note_events();
     live_calmly();
     for (int i = 0; i < INSTANCES; i++)
         drain(&instances[i]);
@@ -556,15 +583,36 @@ static uint64_t number_of(const char *variable, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* Also when an assertion or a sanitizer ends the program. */
+static void say_seed(void)
+{
+    fprintf(stderr, "seed %" PRIu64 " step %d\n", seed, step);
+}
+
+static void on_abort(int number)
+{
+    (void)number;
+    say_seed();
+}
+
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
 static void every_record_is_written_exactly_once(void **state)
 {
+    bool replay = getenv("SIMULATION_SEED") != NULL;
     uint64_t first = number_of("SIMULATION_SEED", 1);
-    uint64_t count = getenv("SIMULATION_SEED") ? 1 : number_of("SIMULATION_SEEDS", SEEDS);
+    uint64_t count = replay ? 1 : number_of("SIMULATION_SEEDS", SEEDS);
 
     (void)state;
-    tracing = getenv("SIMULATION_SEED") != NULL;
+    tracing = replay;
+    signal(SIGABRT, on_abort);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(say_seed);
     for (seed = first; seed < first + count; seed++)
         run_history();
+    for (size_t i = 0; count >= SEEDS && i < COUNT_OF(events); i++)
+        if (histories_with[i] == 0)
+            fail_msg("in no history: %s", events[i]);
 }
 
 int main(void)
