@@ -13,12 +13,13 @@ DECLARE
     relation regclass := to_regclass(p_table);
 BEGIN
     RETURN (
-        SELECT md5(concat_ws(' ', relation::oid,
+        SELECT left(encode(sha256(convert_to(concat_ws(' ', relation::oid,
                              (SELECT c.xmin FROM pg_catalog.pg_class AS c WHERE c.oid = relation),
                              string_agg(concat_ws(' ', a.attnum, a.xmin,
                                                   (SELECT d.xmin FROM pg_catalog.pg_type AS d
                                                     WHERE d.oid = a.atttypid AND d.typtype = 'd')),
-                                        ',' ORDER BY a.attnum)))
+                                        ',' ORDER BY a.attnum)),
+                                             'UTF8')), 'hex'), 32)
           FROM pg_catalog.pg_attribute AS a
          WHERE a.attrelid = relation AND a.attnum > 0
     );
