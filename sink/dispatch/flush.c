@@ -28,6 +28,7 @@
 #include "pg/dead_letters.h"
 #include "pg/offsets.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,7 @@ static struct flush_part *add_part(struct flush *flush)
         flush->parts_cap = flush->parts_cap ? flush->parts_cap * 2 : 4;
         flush->parts = memory_resize(flush->parts, flush->parts_cap * sizeof(*flush->parts));
     }
+    assert(flush->parts);
     struct flush_part *part = &flush->parts[flush->parts_count++];
     *part = (struct flush_part){.first_piece = flush->pieces_count};
     return part;
