@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 import pytest
+from cluster import Record
+from dead_letters import dead_letters
 from mock import MockKafka
 from postgres import Postgres
 from process import free_port
@@ -409,6 +411,32 @@ def test_no_right_on_the_schema_pgsluice(
     assert refusal.code == CONFIG
     for part in ("permission denied for schema pgsluice", "GRANT", weak.user):
         assert part in refusal.reasons[0]
+
+
+@pytest.mark.parametrize("how", ["auto", "check", "off"])
+def test_the_rights_that_are_enough(
+    how: str, start_sink: Callable[..., Sink], mock: MockKafka, database: Postgres
+) -> None:
+    """Of a role that owns nothing: a row and a dead letter."""
+    migrate(database)
+    database.query("CREATE TABLE orders (id int, note text, secret text)")
+    mock.create_topic("orders", 1)
+    mock.produce("orders", [Record(b'{"id": 1, "secret": "x"}', None, 0), Record(b"not json", None, 0)])
+    weak = role(
+        database,
+        "GRANT USAGE ON SCHEMA pgsluice",
+        "GRANT SELECT ON pgsluice.migrations",
+        "GRANT SELECT, INSERT, UPDATE ON pgsluice.offsets",
+        "GRANT INSERT ON pgsluice.dead_letters",
+        "GRANT INSERT (id, note) ON orders",
+    )
+    env = {"SINK_MIGRATE": how, "PGUSER": weak.user}
+    sink = start_sink(mock, topics="orders", postgres=database, env=env)
+    sink.wait_until_caught_up("orders")
+    assert sink.terminate() == DONE
+    assert database.query("SELECT id, secret FROM orders") == [(1, None)]
+    assert [letter.offset for letter in dead_letters(database, sink.name)] == [1]
+    drop_role(database)
 
 
 def test_no_right_to_migrate(
