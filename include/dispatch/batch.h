@@ -73,7 +73,7 @@ struct batch {
     bool stopped; /* at the record at offset `to`: its partition halts there, for `stop` */
     struct err stop;
 
-    struct batch_refusal *refusals;
+    struct batch_refusal *refusals; /* in the order of their records */
     size_t refusals_count;
 
     uv_work_t work;

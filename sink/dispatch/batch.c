@@ -121,20 +121,41 @@ static uint32_t record_of_row(const struct batch *batch, size_t row)
     return index;
 }
 
+/* How many refusals are of records in front of this one: they are in the order of their records. */
+static size_t refusals_before(const struct batch *batch, uint32_t index)
+{
+    size_t low = 0;
+    size_t high = batch->refusals_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (batch->refusals[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 void batch_refuse_row(struct batch *batch, size_t row, const struct err *err)
 {
-    size_t count = batch->refusals_count + 1;
+    uint32_t index = record_of_row(batch, row);
+    size_t at = refusals_before(batch, index);
+    size_t behind = batch->refusals_count - at;
 
-    batch->refusals = memory_resize(batch->refusals, count * sizeof(*batch->refusals));
-    batch->refusals[batch->refusals_count++] =
-        (struct batch_refusal){.index = record_of_row(batch, row), .err = *err};
+    batch->refusals =
+        memory_resize(batch->refusals, (batch->refusals_count + 1) * sizeof(*batch->refusals));
+    memmove(&batch->refusals[at + 1], &batch->refusals[at], behind * sizeof(*batch->refusals));
+    batch->refusals[at] = (struct batch_refusal){.index = index, .err = *err};
+    batch->refusals_count++;
 }
 
 const struct err *batch_refusal(const struct batch *batch, uint32_t index)
 {
-    for (size_t i = 0; i < batch->refusals_count; i++)
-        if (batch->refusals[i].index == index)
-            return &batch->refusals[i].err;
+    size_t at = refusals_before(batch, index);
+
+    if (at < batch->refusals_count && batch->refusals[at].index == index)
+        return &batch->refusals[at].err;
     return NULL;
 }
 

@@ -172,6 +172,30 @@ static void dead_letters_are_no_rows(void **state)
     }
 }
 
+static void refusals_are_found_in_whatever_order_they_came(void **state)
+{
+    enum { RECORDS = 1000 };
+
+    (void)state;
+    fill(RECORDS);
+    for (uint32_t i = 0; i < RECORDS; i += 2) {
+        uint32_t row = i * 7 % RECORDS; /* each even one, once */
+        char text[16];
+        snprintf(text, sizeof(text), "%u", row);
+        struct err err = refusal(text);
+        batch_refuse_row(batch, row, &err);
+    }
+    assert_int_equal(batch->refusals_count, RECORDS / 2);
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        char text[16];
+        snprintf(text, sizeof(text), "%u", i);
+        if (i % 2 == 0)
+            assert_refused(i, text);
+        else
+            assert_null(batch_refusal(batch, i));
+    }
+}
+
 static void many_dead_letters_are_remembered(void **state)
 {
     struct err err = refusal("a");
@@ -250,6 +274,7 @@ int main(void)
         BATCH_TEST(reset_drops_everything_but_the_memory),
         BATCH_TEST(without_dead_letters_a_row_is_its_record),
         BATCH_TEST(dead_letters_are_no_rows),
+        BATCH_TEST(refusals_are_found_in_whatever_order_they_came),
         BATCH_TEST(many_dead_letters_are_remembered),
         BATCH_TEST(rows_are_counted_over_segments),
         BATCH_TEST(only_the_drawn_steps_are_possible),
