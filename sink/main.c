@@ -15,6 +15,7 @@
 #include "config.h"
 #include "ops/log.h"
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <librdkafka/rdkafka.h>
 #include <malloc.h>
@@ -198,8 +199,17 @@ static bool check_libraries(void)
     return false;
 }
 
+/* Else the next file that is opened, a socket of PostgreSQL's, would get our log lines. */
+static void open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(EXIT_INTERNAL);
+}
+
 static void prepare_process(void)
 {
+    open_standard_files();
     /* A closed connection is an error that write returns, not a reason to die. */
     signal(SIGPIPE, SIG_IGN);
     /*

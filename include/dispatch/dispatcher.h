@@ -54,7 +54,8 @@ struct dispatcher {
     struct batch_list filling; /* in opening order, so also in the order of their timeouts */
     struct batch_list free_batches;
     size_t free_batches_bytes;
-    size_t batches_count; /* not free */
+    size_t batches_count;        /* not free */
+    size_t retried_claims_count; /* under way: each may wait seconds for a row's lock */
     struct flush_list flushes;
     struct flush_list free_flushes;
     struct flush_settings flush_settings;

@@ -80,7 +80,7 @@ struct conn {
     struct conn_job *job;
     struct conn_error error; /* the first one of the job */
     bool failed;
-    bool copy_ended;
+    bool doomed; /* the query could not be sent */
 };
 
 void conn_init(struct conn *conn, uv_loop_t *loop, conn_state_cb on_state, void *opaque);
@@ -93,6 +93,9 @@ void conn_close(struct conn *conn);
 
 /* CONN_IDLE -> CONN_QUERYING. The job stays the caller's and must live until on_done. */
 void conn_run(struct conn *conn, const char *sql, struct conn_job *job);
+
+/* Ends a connection whose query could not be sent; the job learns of it. For the pool's tick. */
+void conn_check(struct conn *conn);
 
 /* The server's process of a connection that stands. */
 int conn_backend_pid(const struct conn *conn);

@@ -26,6 +26,9 @@ struct session {
 bool session_init(struct session *session, const struct config *config, struct err *err) MUST_CHECK;
 void session_finish(struct session *session);
 
+/* PQconnectStartParams, with notices kept off standard error: they may quote rows. */
+PGconn *session_start(const struct session *session);
+
 /*
  * A blocking connection, tried again until it stands or timeout_ms is over; PQfinish ends it.
  * NULL: ERR_OUTAGE, unreachable; ERR_CONFIG, the server refused us (password, database, role).

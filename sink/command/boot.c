@@ -34,7 +34,12 @@ static int fail(const char *event, const struct err *err)
 static bool apply(PGconn *connection, const struct config *config, struct err *err)
 {
     size_t applied = 0;
+    const char *encoding = PQparameterStatus(connection, "server_encoding");
 
+    if (!encoding || strcmp(encoding, "UTF8") != 0)
+        return err_set(err, ERR_CONFIG,
+                       "database \"%s\" has the encoding %s: Kafka's texts need one with UTF8",
+                       PQdb(connection), encoding ? encoding : "(unknown)");
     if (config->migrate == CONFIG_MIGRATE_OFF)
         return true;
     if (config->migrate == CONFIG_MIGRATE_CHECK)

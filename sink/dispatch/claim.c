@@ -70,7 +70,8 @@ static void on_answer(struct conn_job *job, const PGresult *result)
 static void on_claimed(struct conn_job *job, const struct conn_error *error)
 {
     struct claim *claim = claim_of(job);
-    bool locked = error && !error->lost && strcmp(error->err.sqlstate, "55P03") == 0;
+    /* A role's own statement_timeout may come before our lock_timeout. */
+    bool locked = error && !error->lost && error->err.class == ERR_CONTENTION;
 
     if (locked)
         free_row(claim, claim->conn);

@@ -122,13 +122,27 @@ static struct route *wanted_route(struct dispatcher *dispatcher)
     return NULL;
 }
 
+/*
+ * A claim that was tried before may hold its connection until the lock times out, again and again:
+ * half of the pool is left to the others' flushes, and a pool of one goes to them first.
+ */
+static bool may_retry_claim(const struct dispatcher *dispatcher)
+{
+    size_t half = dispatcher->pool.max / 2;
+
+    if (half == 0)
+        return TAILQ_EMPTY(&dispatcher->ready);
+    return dispatcher->retried_claims_count < half;
+}
+
 static struct queue *wanted_claim(struct dispatcher *dispatcher)
 {
     int64_t now_ms = clock_now_ms();
     struct queue *queue;
 
     TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_UNCLAIMED], entry)
-        if (!queue->flush && !queue->claiming && now_ms >= queue->retry_at_ms)
+        if (!queue->flush && !queue->claiming && now_ms >= queue->retry_at_ms &&
+            (queue->attempts == 0 || may_retry_claim(dispatcher)))
             return queue;
     return NULL;
 }

@@ -150,6 +150,16 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
 }
 
 /*
+ * COPY inserts up to a thousand rows together. A row that is too big for its page is found then,
+ * and the line that is named is the last one read. Everything else about a row is found with its
+ * line.
+ */
+static bool is_inexact(const struct conn_error *error, const struct flush_blame *blame)
+{
+    return strncmp(error->err.sqlstate, "54", 2) == 0 && !blame->column && !error->constraint[0];
+}
+
+/*
  * False: no record is to blame. What tsvector and ltree can't read is a syntax error to them, to
  * hstore an internal error; COPY's column tells it from one in a trigger or in the server. A
  * trigger may raise any code; COPY's line tells which row it did not want.
@@ -164,6 +174,8 @@ static bool blame_record(const struct flush *flush, struct conn_error *error,
         (error->err.class != ERR_DATA && !odd && !sqlstate_is_of_user_code(error->err.sqlstate)))
         return false;
     if (!flush_blame(flush, error, blame) || (odd && !blame->column))
+        return false;
+    if (is_inexact(error, blame))
         return false;
     error->err.class = ERR_DATA;
     return true;

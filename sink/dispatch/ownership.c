@@ -201,6 +201,7 @@ struct running_claim {
     struct claim claim;
     struct dispatcher *dispatcher;
     struct queue *queue;
+    bool retried;
 };
 
 static void commit_batches(struct dispatcher *dispatcher, struct queue *queue, size_t count)
@@ -270,6 +271,7 @@ static void on_claimed(struct claim *claim, enum claim_result result, const stru
     struct queue *queue = running->queue;
 
     queue->claiming = false;
+    dispatcher->retried_claims_count -= running->retried;
     if (queue->state != QUEUE_CLAIMING) {
         ownership_bury(dispatcher, queue); /* revoked meanwhile, or halted: then it claims anew */
     } else if (result == CLAIM_TAKEN) {
@@ -291,6 +293,8 @@ void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct 
 
     running->dispatcher = dispatcher;
     running->queue = queue;
+    running->retried = queue->attempts > 0;
+    dispatcher->retried_claims_count += running->retried;
     running->claim = (struct claim){
         .what = {.sink = dispatcher->config->name,
                  .topic = queue->route->topic,

@@ -152,7 +152,9 @@ rd_kafka_t *client_create(const struct config *config, struct err *err)
     if (!client) {
         rd_kafka_conf_destroy(conf);
         err_set(err, ERR_CONFIG, "Kafka client: %s", reason);
+        return NULL;
     }
+    rd_kafka_poll_set_consumer(client); /* its errors come to the queue that we serve */
     return client;
 }
 

@@ -249,7 +249,8 @@ static void on_tick(uv_timer_t *timer)
     struct consumer *consumer = timer->data;
 
     on_control(consumer);
-    assignment_each(&consumer->assignment, ask_again, consumer);
+    if (!consumer->closed) /* a fatal error has closed everything */
+        assignment_each(&consumer->assignment, ask_again, consumer);
 }
 
 /* Opening and closing. */

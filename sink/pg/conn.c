@@ -156,6 +156,7 @@ static void end_job(struct conn *conn)
 
 static void disconnect(struct conn *conn, const struct err *err)
 {
+    conn->doomed = false;
     unwatch(conn);
     PQfinish(conn->pg);
     conn->pg = NULL;
@@ -211,7 +212,7 @@ void conn_open(struct conn *conn, const struct session *session)
 
     conn->error = (struct conn_error){0};
     conn->failed = false;
-    conn->pg = PQconnectStartParams(session->keywords, session->values, 1);
+    conn->pg = session_start(session);
     set_state(conn, CONN_CONNECTING, NULL);
     if (PQstatus(conn->pg) != CONNECTION_BAD) {
         watch(conn, UV_WRITABLE);
@@ -250,8 +251,10 @@ static bool send_copy(struct conn *conn)
             return false;
         sent += piece.len;
     }
+    if (rest < 0)
+        return false; /* libpq may have closed the socket: there is nothing left to watch */
     watch(conn, UV_READABLE | UV_WRITABLE);
-    return rest >= 0;
+    return true;
 }
 
 /* Receiving. */
@@ -354,10 +357,14 @@ void conn_run(struct conn *conn, const char *sql, struct conn_job *job)
     conn->error = (struct conn_error){0};
     conn->failed = false;
     set_state(conn, CONN_QUERYING, NULL);
-    if (PQsendQuery(conn->pg, sql) != 1 || !send_pending(conn)) {
-        /* Reading tells it, on the next turn: a caller is not called back from inside its call. */
-        watch(conn, UV_READABLE | UV_WRITABLE);
-    }
+    /* A caller is not called back from inside its call: the pool's next tick finds a lost one. */
+    conn->doomed = PQsendQuery(conn->pg, sql) != 1 || !send_pending(conn);
+}
+
+void conn_check(struct conn *conn)
+{
+    if (conn->doomed)
+        lose(conn);
 }
 
 int conn_backend_pid(const struct conn *conn)

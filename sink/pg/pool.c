@@ -98,6 +98,17 @@ static void on_conn_state(struct conn *conn, enum conn_state from, const struct 
 
 /* What time brings. */
 
+static void check_busy(struct pool *pool)
+{
+    struct conn *conn = TAILQ_FIRST(&pool->busy);
+
+    while (conn) {
+        struct conn *next = TAILQ_NEXT(conn, entry);
+        conn_check(conn);
+        conn = next;
+    }
+}
+
 static void give_up_slow_attempt(struct pool *pool)
 {
     struct err err;
@@ -148,6 +159,7 @@ static void tick(uv_timer_t *timer)
 {
     struct pool *pool = timer->data;
 
+    check_busy(pool);
     give_up_slow_attempt(pool);
     maybe_start_attempt(pool);
     close_surplus(pool);

@@ -24,7 +24,7 @@ static const char options_format[] =
     "-c synchronous_commit=%s -c timezone=UTC -c datestyle=ISO,MDY "
     "-c intervalstyle=postgres "
     "-c default_transaction_isolation=read\\ committed "
-    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s "
+    "-c lock_timeout=10s -c statement_timeout=0 -c idle_in_transaction_session_timeout=60s "
     "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 "
     "-c tcp_keepalives_count=3 -c tcp_user_timeout=30000 "
     "-c client_min_messages=warning %s";
@@ -117,9 +117,23 @@ static PostgresPollingStatusType wait_step(PGconn *connection, PostgresPollingSt
     return PQconnectPoll(connection);
 }
 
-static PGconn *attempt(const struct session *session, int64_t deadline_ms, struct err *err)
+static void drop_notice(void *opaque, const PGresult *notice)
+{
+    (void)opaque;
+    (void)notice;
+}
+
+PGconn *session_start(const struct session *session)
 {
     PGconn *connection = PQconnectStartParams(session->keywords, session->values, 1);
+
+    PQsetNoticeReceiver(connection, drop_notice, NULL);
+    return connection;
+}
+
+static PGconn *attempt(const struct session *session, int64_t deadline_ms, struct err *err)
+{
+    PGconn *connection = session_start(session);
     PostgresPollingStatusType status =
         PQstatus(connection) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
 
