@@ -104,6 +104,8 @@ def measure_peers(bed: Testbed, canary: Canary, options: argparse.Namespace) -> 
     return {"peers": contest.measure(bed, canary, rounds, options.quick).as_json()}
 
 
+FAILURES = (AssertionError, ProcessDied, RuntimeError, OSError, Unavailable)
+
 MEASURES = {
     "workloads": measure_workloads,
     "latency": measure_latency,
@@ -129,12 +131,26 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             show_machine(results["machine"])
             with workloads.canary_of(bed) as canary:
                 for name in sections:
-                    results.update(MEASURES[name](bed, canary, options))
+                    results.update(attempt(name, bed, canary, options))
         results["goals"] = goals.judge(results)
         show_goals(results["goals"])
     results["seconds"] = round(time.monotonic() - started_s, 1)
     report.say(f"\n{results['seconds']:,.0f} s")
     return results
+
+
+def attempt(
+    name: str, bed: Testbed, canary: Canary, options: argparse.Namespace
+) -> dict[str, Any]:
+    """A section that fails does not take the others along."""
+    started_s = time.monotonic()
+    try:
+        found = MEASURES[name](bed, canary, options)
+    except FAILURES as error:
+        report.say(f"\n{name} failed: {error}")
+        found = {f"{name} failed": str(error)}
+    report.say(f"\n  ({name}: {time.monotonic() - started_s:,.0f} s)")
+    return found
 
 
 def show_machine(described: dict[str, str]) -> None:
@@ -195,12 +211,14 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> bool:
+    """Whether everything that was asked for was measured."""
     results = json.loads(options.source.read_text()) if options.source else measure(options)
     if options.json and not options.source:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     if options.docs:
         report.say(f"written: {docs.write(results).relative_to(Path.cwd())}")
+    return not any(name.endswith(" failed") for name in results)
 
 
 def on_terminate(signum: int, frame: FrameType | None) -> None:
@@ -215,13 +233,12 @@ def main() -> int:
         print(f"bench: {missing[0].name} was not built: run ./dev build", file=sys.stderr)
         return 1
     try:
-        run(options)
+        return 0 if run(options) else 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except (AssertionError, ProcessDied, RuntimeError, OSError, Unavailable) as error:
+    except FAILURES as error:
         print(f"\nbench failed: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def _page(results: Results) -> Iterator[str]:
     yield from _growth(results)
     yield METHOD
     yield "## Machine and versions\n"
-    yield report.markdown(("", ""), [[name, text] for name, text in results["machine"].items()])
+    rows = [[name, text] for name, text in results["machine"].items()]
+    yield report.markdown(("", ""), rows, right=False)
 
 
 def _image(name: str) -> str:
@@ -141,7 +142,7 @@ def _peers(results: Results) -> Iterator[str]:
         ]
         for name, writes in contest["writes"].items()
     ]
-    yield report.markdown(("", "versions", "writes", "keeps"), rows)
+    yield report.markdown(("", "versions", "writes", "keeps"), rows, right=False)
     for name, reason in contest["left_out"].items():
         yield f"Left out: {name}, {reason}.\n"
 
@@ -186,6 +187,15 @@ def _growth(results: Results) -> Iterator[str]:
             for each in results["idle"]
         ]
         yield report.markdown(("", "RSS", "CPU, of a core"), rows)
+    singles = results.get("singles")
+    if singles:
+        yield "### Small flushes\n"
+        yield (
+            f"A flush of one row takes {singles['flush_us']:.0f} us of CPU beyond what its record costs:"
+            f" {singles['flush_sink_us']:.0f} the sink's and {singles['flush_postgres_us']:.0f}"
+            " PostgreSQL's. Measured as the difference between the same records flushed one by one and"
+            " ten by ten.\n"
+        )
 
 
 # --- The charts ---------------------------------------------------------------------------------
@@ -194,10 +204,9 @@ def _growth(results: Results) -> Iterator[str]:
 def _charts(results: Results) -> Iterator[tuple[str, str]]:
     plain = [each for each in results.get("workloads", ()) if each["codec"] == "none"]
     if plain:
-        yield "workloads", charts.bars(
-            "CPU seconds per million rows", list(map(_cost_bar, plain)), report.seconds,
-            ("sink", "PostgreSQL", "broker"),
-        )  # fmt: skip
+        title = "Where the sink's CPU goes, seconds per million rows"
+        parts = ("fetching alone", "encoding alone", "all the rest")
+        yield "workloads", charts.bars(title, list(map(_cost_bar, plain)), report.seconds, parts)
     contest = results.get("peers")
     if contest:
         yield "peers-rate", charts.bars(
@@ -218,9 +227,14 @@ def _charts(results: Results) -> Iterator[tuple[str, str]]:
 
 
 def _cost_bar(each: dict[str, Any]) -> Bar:
-    own = each["figures"]["pgsluice"]
-    names = ("cpu_s_per_million", "postgres_cpu_s_per_million", "broker_cpu_s_per_million")
-    return Bar(f"{each['workload']} {each['title']}"[:32], [own[name]["median"] for name in names if name in own])
+    """The parts were measured alone, so the rest is what is left of the whole."""
+
+    def cost(subject: str) -> float:
+        return float(each["figures"].get(subject, {}).get("cpu_s_per_million", {}).get("median", 0))
+
+    fetching, encoding = cost("consume and drop"), cost("encode only")
+    rest = max(0.0, cost("pgsluice") - fetching - encoding)
+    return Bar(f"{each['workload']} {each['title']}"[:30], [fetching, encoding, rest])
 
 
 def _peer_bars(contest: dict[str, Any], figure: str) -> list[Bar]:

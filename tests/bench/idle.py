@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import drain
 import report
@@ -18,10 +18,12 @@ from testbed import Testbed
 from workload import W2
 
 PARTITIONS = (1, 100, 1_000)
+PLACED_S = 120.0
 SETTLE_S = 3.0
 SINGLE_RATE = 250
 SINGLE_BATCH_MS = 40  # ten records
 
+SINGLE_COLUMNS = ("", "records", "flushes", "sink us", "PostgreSQL us")
 IDLE_COLUMNS = ("idle with", "RSS", "peak RSS", "CPU, share of a core")
 
 
@@ -51,7 +53,9 @@ def placed_sink(bed: Testbed, partitions: int, env: Mapping[str, object]) -> Ite
     bed.postgres.query(W2.ddl(topic))
     try:
         with bed.sink(topic, bed.name("idle"), env) as sink:
-            sink.wait_for(lambda: len(sink.positions(topic)) == partitions, what="partitions placed")
+            sink.wait_for(
+                lambda: len(sink.positions(topic)) == partitions, PLACED_S, "all partitions placed"
+            )
             yield sink
             sink.terminate()
     finally:
@@ -89,56 +93,76 @@ def measure_all(bed: Testbed, quick: bool) -> list[Idle]:
 
 
 @dataclass(frozen=True)
-class Singles:
-    """Records at a low rate on one partition, first each in a flush of its own, then ten in one."""
+class Rated:
+    """What records at a certain rate came to."""
 
-    alone: "Usage"
-    together: "Usage"
-
-    @property
-    def flush_us(self) -> float:
-        """CPU of the sink and of PostgreSQL that a flush costs, beyond its records."""
-        flushes = self.alone.flushes - self.together.flushes
-        return (self.alone.cpu_s - self.together.cpu_s) * 1e6 / flushes if flushes > 0 else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "flush_us": round(self.flush_us, 1),
-            "record_alone_us": round(self.alone.record_us, 1),
-            "record_of_ten_us": round(self.together.record_us, 1),
-            "flushes": [self.alone.flushes, self.together.flushes],
-        }
-
-
-@dataclass(frozen=True)
-class Usage:
     records: int
     flushes: int
-    cpu_s: float
+    sink_s: float
+    postgres_s: float
+
+    @property
+    def cpu_s(self) -> float:
+        return self.sink_s + self.postgres_s
 
     @property
     def record_us(self) -> float:
         return self.cpu_s * 1e6 / self.records
 
 
+@dataclass(frozen=True)
+class Singles:
+    """Records at a low rate on one partition: each in a flush of its own, and ten in one."""
+
+    alone: Rated
+    together: Rated
+
+    def flush_us(self, of: Callable[[Rated], float]) -> float:
+        """CPU of a flush beyond its records: the rate is the same, so fetching costs the same in both."""
+        flushes = self.alone.flushes - self.together.flushes
+        return (of(self.alone) - of(self.together)) * 1e6 / flushes if flushes > 0 else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "flush_us": round(self.flush_us(lambda rated: rated.cpu_s), 1),
+            "flush_sink_us": round(self.flush_us(lambda rated: rated.sink_s), 1),
+            "flush_postgres_us": round(self.flush_us(lambda rated: rated.postgres_s), 1),
+            "record_alone_us": round(self.alone.record_us, 1),
+            "record_of_ten_us": round(self.together.record_us, 1),
+            "flushes": [self.alone.flushes, self.together.flushes],
+        }
+
+
 def measure_singles(bed: Testbed, seconds: float) -> Singles:
-    """The rate is the same, so what fetching costs is the same in both."""
     report.heading(f"Small flushes: {SINGLE_RATE} records/s on one partition")
     found = Singles(
         alone=_measure_rate(bed, seconds, {"SINK_BATCH_TIMEOUT_MS": 0}),
         together=_measure_rate(bed, seconds, {"SINK_BATCH_TIMEOUT_MS": SINGLE_BATCH_MS}),
     )
-    for name, each in (("one by one", found.alone), ("ten by ten", found.together)):
-        report.say(f"  {name}: {each.records:,} records, {each.flushes:,} flushes, {each.record_us:.0f} us each")
-    report.say(f"  a flush: {found.flush_us:.0f} us of CPU, the sink's and PostgreSQL's")
+    rows = [
+        [
+            name,
+            report.thousands(each.records),
+            report.thousands(each.flushes),
+            f"{each.sink_s * 1e6 / each.records:.0f}",
+            f"{each.postgres_s * 1e6 / each.records:.0f}",
+        ]
+        for name, each in (("one by one", found.alone), ("ten by ten", found.together))
+    ]
+    report.table(SINGLE_COLUMNS, rows)
+    figures = found.as_json()
+    report.say(
+        f"  so a flush takes {figures['flush_us']:.0f} us of CPU:"
+        f" {figures['flush_sink_us']:.0f} the sink's, {figures['flush_postgres_us']:.0f} PostgreSQL's"
+    )
     return found
 
 
-def _measure_rate(bed: Testbed, seconds: float, env: Mapping[str, object]) -> Usage:
+def _measure_rate(bed: Testbed, seconds: float, env: Mapping[str, object]) -> Rated:
     records = int(SINGLE_RATE * seconds)
     with placed_sink(bed, 1, env) as sink:
         topic = sink.settings["SINK_TOPICS"]
-        with Watch(bed.pg_env, drain.position_sql(sink.name)) as watch:
+        with Watch(bed.pg_env, drain.position_sql(sink.name), 50) as watch:
             meter = Meter(bed, lambda: [sink.pid], watch)
             before = meter.sample(0, 0)
             with Load(bed.kafka, topic, records, rate=SINGLE_RATE, linger_ms=0) as load:
@@ -146,5 +170,9 @@ def _measure_rate(bed: Testbed, seconds: float, env: Mapping[str, object]) -> Us
             drain.watch_until(records, watch, meter, [], sink.child.check_alive)
             after = meter.sample(0, 0)
         sink.terminate()
-        cpu_s = after.subject_s - before.subject_s + after.postgres_s - before.postgres_s
-        return Usage(records, drain.stopped_line(sink)["flushes"], cpu_s)
+        return Rated(
+            records,
+            drain.stopped_line(sink)["flushes"],
+            after.subject_s - before.subject_s,
+            after.postgres_s - before.postgres_s,
+        )

@@ -114,11 +114,13 @@ def latencies_ms(rows: Iterable[Sequence[str]], rate: int, start_ns: int, first_
     for row in rows:
         seen_ns = int(row[0])
         for partition, highest in enumerate(_ids(row)):
+            if highest <= reached[partition] or highest < 0:
+                continue
             for number in range(reached[partition] + PARTITIONS, highest + 1, PARTITIONS):
                 if number >= first_id:
                     due_ns = start_ns + number * 1_000_000_000 // rate
                     found.append((seen_ns - due_ns) / 1e6)
-            reached[partition] = max(reached[partition], highest)
+            reached[partition] = highest
     return found
 
 

@@ -36,7 +36,9 @@ def describe(bed: Testbed) -> dict[str, str]:
 
 
 def command() -> str:
-    return shlex.join(["./dev", "bench", *sys.argv[1:]])
+    """Without the folders of files."""
+    words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]
+    return shlex.join(["./dev", "bench", *words])
 
 
 def processor() -> str:

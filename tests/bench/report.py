@@ -30,9 +30,11 @@ def lines(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rule = ["---", *("---:" for _ in names[1:])]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (names, rule, *rows)) + "\n"
+def markdown(names: Sequence[str], rows: Sequence[Sequence[str]], right: bool = True) -> str:
+    """The first column stands left, the others right or left."""
+    rule = ["---", *("---:" if right else "---" for _ in names[1:])]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (names, rule, *rows)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells) + "\n"
 
 
 def thousands(number: float) -> str:
