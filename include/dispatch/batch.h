@@ -69,6 +69,7 @@ struct batch {
     struct buffer dead_letters;
     uint32_t *dead; /* indexes of the records that are dead letters, rising */
     uint32_t dead_count;
+    struct err dead_reason; /* the first one's */
     uint32_t dead_cap;
     bool stopped; /* at the record at offset `to`: its partition halts there, for `stop` */
     struct err stop;

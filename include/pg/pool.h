@@ -16,7 +16,9 @@ TAILQ_HEAD(conn_list, conn);
 struct pool_options {
     const struct config *config; /* borrowed: where and how to connect, pool_min, pool_max */
     void (*on_lost)(void *opaque, const struct err *err); /* the server was there, now it is away */
-    void (*on_found)(void *opaque, int64_t away_ms); /* it is there again, perhaps another one */
+    /* It is there, perhaps another one than before: a connection was lost. away_ms 0: others stood.
+     */
+    void (*on_found)(void *opaque, int64_t away_ms);
     void *opaque;
 };
 

@@ -33,7 +33,7 @@ enum run_state {
     RUN_CLOSING,  /* waits for the loop to run empty */
 };
 
-enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000, DESTROY_S = 5 };
+enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000, DESTROY_S = 5, SAME_SIGNAL_MS = 200 };
 
 struct run {
     const struct config *config;
@@ -48,6 +48,7 @@ struct run {
     enum run_state state;
     int64_t started_ms;
     int64_t drain_deadline_ms;
+    int64_t signalled_ms; /* first */
     uint64_t reported_rows;
     int exit_code;
 };
@@ -116,12 +117,15 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct run *run = handle->data;
 
+    if (run->state != RUN_SERVING && clock_now_ms() - run->signalled_ms < SAME_SIGNAL_MS)
+        return; /* timeout(1) sends one to us and one to our group */
     if (run->state != RUN_SERVING) {
         log_warn("second signal: exit now", LOG_INT("signal", number));
         _exit(EXIT_TEMPORARY);
     }
     log_info("draining", LOG_INT("signal", number));
     set_state(run, RUN_FLUSHING);
+    run->signalled_ms = clock_now_ms();
     run->drain_deadline_ms = clock_now_ms() + run->config->drain_timeout_ms;
     consumer_stop_reading(&run->consumer);
     intake_drain(&run->dispatcher);

@@ -31,6 +31,7 @@
 
 enum {
     RETRY_TICK_MS = 50,
+    CLAIM_TURN_MS = 5000,
     FLUSH_PARTITIONS_MAX = 256,
 };
 
@@ -124,14 +125,15 @@ static struct route *wanted_route(struct dispatcher *dispatcher)
 
 /*
  * A claim that was tried before may hold its connection until the lock times out, again and again:
- * half of the pool is left to the others' flushes, and a pool of one goes to them first.
+ * half of the pool is left to the others' flushes, and a pool of one goes to them first for a
+ * while.
  */
-static bool may_retry_claim(const struct dispatcher *dispatcher)
+static bool may_retry_claim(const struct dispatcher *dispatcher, int64_t waited_ms)
 {
     size_t half = dispatcher->pool.max / 2;
 
     if (half == 0)
-        return TAILQ_EMPTY(&dispatcher->ready);
+        return TAILQ_EMPTY(&dispatcher->ready) || waited_ms >= CLAIM_TURN_MS;
     return dispatcher->retried_claims_count < half;
 }
 
@@ -142,7 +144,7 @@ static struct queue *wanted_claim(struct dispatcher *dispatcher)
 
     TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_UNCLAIMED], entry)
         if (!queue->flush && !queue->claiming && now_ms >= queue->retry_at_ms &&
-            (queue->attempts == 0 || may_retry_claim(dispatcher)))
+            (queue->attempts == 0 || may_retry_claim(dispatcher, now_ms - queue->retry_at_ms)))
             return queue;
     return NULL;
 }
@@ -206,7 +208,8 @@ static void on_postgres_lost(void *opaque, const struct err *err)
 
 static void on_postgres_found(void *opaque, int64_t away_ms)
 {
-    log_info("PostgreSQL is back", LOG_INT("away_ms", away_ms));
+    if (away_ms > 0)
+        log_info("PostgreSQL is back", LOG_INT("away_ms", away_ms));
     ownership_check(opaque);
 }
 

@@ -143,6 +143,8 @@ static void bury(struct batch *batch, uint32_t index, const struct encode_settin
     };
 
     dead_letters_encode(&batch->dead_letters, &letter);
+    if (batch->dead_count == 0)
+        batch->dead_reason = *reason;
     batch_note_dead(batch, index);
 }
 

@@ -143,8 +143,8 @@ static void read_again_with_headers(struct dispatcher *dispatcher, struct batch 
     struct queue *queue = batch->queue;
     int64_t offset = batch->records[0].offset;
 
-    log_debug("read again with headers", LOG_STR("topic", batch->topic),
-              LOG_INT("partition", batch->partition), LOG_INT("offset", offset));
+    log_info("read again with headers", LOG_STR("topic", batch->topic),
+             LOG_INT("partition", batch->partition), LOG_INT("offset", offset));
     while (batch) {
         struct batch *next = TAILQ_NEXT(batch, entry);
         intake_drop(dispatcher, queue, batch);

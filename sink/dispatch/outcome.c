@@ -36,7 +36,8 @@ static void count_commit(struct dispatcher *dispatcher, const struct batch *batc
     if (batch->dead_count > 0)
         log_warn("dead letters", LOG_STR("topic", batch->topic),
                  LOG_INT("partition", batch->partition), LOG_INT("count", batch->dead_count),
-                 LOG_INT("first_offset", batch->records[batch->dead[0]].offset));
+                 LOG_INT("first_offset", batch->records[batch->dead[0]].offset),
+                 LOG_STR("table", batch->mapping->table.quoted), LOG_ERR(&batch->dead_reason));
 }
 
 static void commit_batch(struct dispatcher *dispatcher, struct batch *batch)
@@ -132,6 +133,9 @@ static struct retry_decision decide(const struct flush *flush, const struct conn
     struct retry_decision decision = retry_decide(
         error->err.class, error->lost, flush->batches[0]->queue->attempts, backoff_random());
 
+    /* A lock that does not come free may be an orphan's of our own epoch: only a claim ends it. */
+    if (strcmp(error->err.sqlstate, "55P03") == 0)
+        decision.action = RETRY_CLAIM;
     if (decision.action == RETRY_ISOLATE && blamed)
         decision.action = RETRY_AGAIN;
     if (decision.action == RETRY_ISOLATE && flush->batches_count == 1)
@@ -154,9 +158,9 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
  * and the line that is named is the last one read. Everything else about a row is found with its
  * line.
  */
-static bool is_inexact(const struct conn_error *error, const struct flush_blame *blame)
+static bool is_inexact(const struct conn_error *error)
 {
-    return strncmp(error->err.sqlstate, "54", 2) == 0 && !blame->column && !error->constraint[0];
+    return strcmp(error->function, "RelationGetBufferForTuple") == 0;
 }
 
 /*
@@ -175,7 +179,7 @@ static bool blame_record(const struct flush *flush, struct conn_error *error,
         return false;
     if (!flush_blame(flush, error, blame) || (odd && !blame->column))
         return false;
-    if (is_inexact(error, blame))
+    if (is_inexact(error))
         return false;
     error->err.class = ERR_DATA;
     return true;

@@ -98,6 +98,15 @@ static void on_conn_state(struct conn *conn, enum conn_state from, const struct 
 
 /* What time brings. */
 
+/* Some were lost, and others stand: those may have been lost to a failover, and these tell. */
+static void announce_loss(struct pool *pool)
+{
+    if (!pool->lost_one || pool->away_since_ms)
+        return;
+    pool->lost_one = false;
+    pool->options.on_found(pool->options.opaque, 0);
+}
+
 static void check_busy(struct pool *pool)
 {
     struct conn *conn = TAILQ_FIRST(&pool->busy);
@@ -160,6 +169,7 @@ static void tick(uv_timer_t *timer)
     struct pool *pool = timer->data;
 
     check_busy(pool);
+    announce_loss(pool);
     give_up_slow_attempt(pool);
     maybe_start_attempt(pool);
     close_surplus(pool);

@@ -539,7 +539,7 @@ static void drain(struct instance *instance)
 static const char *const events[] = {
     "debug claimed topic",
     "debug claimed again",
-    "debug read again with headers",
+    "info read again with headers",
     "debug record refused",
     "info PostgreSQL is back",
     "warn PostgreSQL is away",
