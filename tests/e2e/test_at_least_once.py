@@ -6,7 +6,7 @@ import history
 import pytest
 from cluster import Record
 from confluent_kafka import TopicPartition
-from faults import IMPATIENT, let_pass, slow_flushes
+from faults import CONSUMER_PROTOCOL, IMPATIENT, let_pass, slow_flushes
 from load import Load, order_texts
 
 PARTITIONS = 12
@@ -218,8 +218,7 @@ def test_a_new_topic_that_matches_is_read(assignor, kafka1, postgres, names, sta
     """A regular expression, and a topic that is created while the sink runs; others are not touched."""
     env = {"KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": 1_000}
     if assignor == "consumer":
-        env["KAFKA_GROUP_PROTOCOL"] = "consumer"
-        env["KAFKA_SESSION_TIMEOUT_MS"] = env["KAFKA_HEARTBEAT_INTERVAL_MS"] = None
+        env.update(CONSUMER_PROTOCOL)
     else:
         env["KAFKA_PARTITION_ASSIGNMENT_STRATEGY"] = assignor
     first = add_topic(kafka1, postgres, f"{names.topic}_orders_1", 0)

@@ -4,7 +4,7 @@ import time
 
 import history
 import pytest
-from faults import events, flushes_of, let_pass
+from faults import CONSUMER_PROTOCOL, events, flushes_of, let_pass, set_session_ms
 from load import Load
 from wait import wait_until
 
@@ -22,19 +22,30 @@ def table(kafka1, postgres, names):
     return names.table
 
 
-def owned_by(postgres, sink, instance):
+def owned_by(postgres, sink):
     sql = "SELECT partition FROM pgsluice.offsets WHERE sink = %s AND owner = %s ORDER BY 1"
-    return [row[0] for row in postgres.query(sql, [sink.name, instance])]
+    return [row[0] for row in postgres.query(sql, [sink.name, sink.settings["SINK_INSTANCE_ID"]])]
 
 
-def wait_for_owners(postgres, sink, *expected):
+def refused(sink):
+    return [line for line in events(sink, "flush failed") if line["class"] == "fenced"]
+
+
+def wait_for_owners(postgres, sinks, expected):
+    """Wait until the partitions are owned by these instances, each with at least one."""
+    expected_ids = {sink.settings["SINK_INSTANCE_ID"] for sink in expected}
+
     def owners():
         if postgres.scalar("SELECT to_regclass('pgsluice.offsets')") is None:
             return set()
         sql = "SELECT DISTINCT owner FROM pgsluice.offsets WHERE sink = %s"
-        return {row[0] for row in postgres.query(sql, [sink.name])}
+        return {row[0] for row in postgres.query(sql, [sinks[0].name])}
 
-    wait_until(lambda: owners() == set(expected), 30, lambda: f"owners {owners()}, not {expected}")
+    def explanation():
+        states = {sink.settings["SINK_INSTANCE_ID"]: sink.child.state for sink in sinks}
+        return f"owners {owners()}, not {expected_ids}; states of the processes: {states}"
+
+    wait_until(lambda: owners() == expected_ids, 30, explanation)
 
 
 def freeze_inside_a_flush(sink, connection):
@@ -51,7 +62,7 @@ def freeze_inside_a_flush(sink, connection):
     return sink.wait_for(frozen, 60, "a stop inside of a flush", interval_s=0.013)
 
 
-def end_offsets_beyond(kafka, topic, partitions):
+def end_offsets_of(kafka, topic, partitions):
     return {p: end for p, end in kafka.end_offsets(topic).items() if p in partitions}
 
 
@@ -60,50 +71,67 @@ def reached(sink, topic, goal):
     return all(at.get(partition, 0) >= end for partition, end in goal.items())
 
 
-@pytest.mark.parametrize("where", ("inside a flush", "anywhere"))
-def test_a_frozen_replica_is_replaced(where, kafka1, postgres, names, table, start_sink):
+def test_frozen_inside_a_flush_it_is_replaced(kafka1, postgres, names, table, start_sink):
     """Its rows are freed by ending its session; awake again, it writes nothing that is not its own."""
-    first = start_sink(kafka1, env=ENV)
-    second = start_sink(kafka1, env=ENV)
-    ids = [sink.settings["SINK_INSTANCE_ID"] for sink in (first, second)]
+    first, second = both = start_sink(kafka1, env=ENV), start_sink(kafka1, env=ENV)
     connection = postgres.connect()
     bystander = postgres.connect(application_name="pgsluice/another/sink-1")
     with Load(kafka1, names.topic, rate=12_000, note_bytes=1_000) as load:
-        wait_for_owners(postgres, first, *ids)
-        if where == "inside a flush":
-            pids = freeze_inside_a_flush(first, connection)
-        else:
-            let_pass(0.5)
-            first.pause()
-            pids = []
+        wait_for_owners(postgres, both, both)
+        pids = freeze_inside_a_flush(first, connection)
         frozen_at = time.monotonic()
-        orphans = owned_by(postgres, first, ids[0])
-        assert orphans, "the frozen replica has no partitions"
+        orphans = owned_by(postgres, first)
         let_pass(0.5)  # records that it has never seen
-        goal = end_offsets_beyond(kafka1, names.topic, orphans)
+        goal = end_offsets_of(kafka1, names.topic, orphans)
         second.wait_for(
             lambda: reached(second, names.topic, goal),
             SESSION_MS / 1000 + TAKEOVER_S,
             f"partitions {orphans} taken over up to {goal}",
         )
         took_s = time.monotonic() - frozen_at
-        wait_for_owners(postgres, second, ids[1])
-        still = [pid for pid in pids if pid in flushes_of(connection, first)]
+        wait_for_owners(postgres, both, [second])
+        still = set(pids) & set(flushes_of(connection, first))
         assert not still, f"the frozen replica's sessions {still} still hold their transactions"
-        if pids:
-            ended = {int(line["pid"]) for line in events(second, "frozen owner ended")}
-            assert ended and ended <= set(pids), f"sessions {ended} were ended, {pids} were frozen"
+        ended = {int(line["pid"]) for line in events(second, "frozen owner ended")}
+        assert ended and ended <= set(pids), f"sessions {ended} were ended, {pids} were frozen"
         assert bystander.execute("SELECT 1").fetchone() == (1,), "another sink's session was ended"
         assert not events(second, "connection lost"), "the successor has lost sessions of its own"
         history.assert_prefix(postgres, first.name, names.topic, table)
 
         first.resume()
-        wait_for_owners(postgres, first, *ids)
+        wait_for_owners(postgres, both, both)
         history.assert_prefix(postgres, first.name, names.topic, table)
         load.stop()
     second.wait_until_caught_up(names.topic)
     found = history.assert_exactly_once(kafka1, names.topic, postgres, table, sink=first.name)
-    print(f"{where}: {len(orphans)} partitions taken over in {took_s:.1f} s, {found.count} rows")
+    print(f"{len(orphans)} partitions taken over in {took_s:.1f} s, {found.count} rows")
+    assert (first.terminate(), second.terminate()) == (0, 0)
+
+
+def test_a_flush_of_one_that_has_slept_is_refused(kafka1, postgres, names, table, start_sink):
+    """It wakes with a batch open, and mostly sends it before the broker says that its session is over.
+
+    Batches are small, so that they are encoded and sent in one turn of the loop.
+    """
+    env = {**CONSUMER_PROTOCOL, "SINK_BATCH_TIMEOUT_MS": 1_000}
+    set_session_ms(kafka1, names.group, SESSION_MS)
+    first, second = both = start_sink(kafka1, env=env), start_sink(kafka1, env=env)
+    with Load(kafka1, names.topic, rate=600) as load:
+        for _ in range(5):
+            wait_for_owners(postgres, both, both)
+            let_pass(0.7)
+            first.pause()
+            wait_for_owners(postgres, both, [second])
+            let_pass(0.7)
+            first.resume()
+            wait_for_owners(postgres, both, both)
+            history.assert_prefix(postgres, first.name, names.topic, table)
+            if refused(first):
+                break
+        load.stop()
+    assert refused(first), "in five sleeps it has never woken up with a flush to send"
+    second.wait_until_caught_up(names.topic)
+    history.assert_exactly_once(kafka1, names.topic, postgres, table, sink=first.name)
     assert (first.terminate(), second.terminate()) == (0, 0)
 
 

@@ -4,7 +4,15 @@ import random
 
 import history
 import pytest
-from faults import IMPATIENT, events, flushes_of, let_pass, slow_flushes
+from faults import (
+    CONSUMER_PROTOCOL,
+    IMPATIENT,
+    events,
+    flushes_of,
+    let_pass,
+    set_session_ms,
+    slow_flushes,
+)
 from load import Load
 from wait import wait_until
 
@@ -19,11 +27,7 @@ SLOW = {**IMPATIENT, "SINK_MEMORY_LIMIT": "16MiB", "SINK_POOL_MAX": "2"}
 PROTOCOLS = {
     "cooperative": {},
     "range": {"KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "range"},
-    "consumer": {
-        "KAFKA_GROUP_PROTOCOL": "consumer",
-        "KAFKA_SESSION_TIMEOUT_MS": None,
-        "KAFKA_HEARTBEAT_INTERVAL_MS": None,
-    },
+    "consumer": CONSUMER_PROTOCOL,
 }
 
 
@@ -33,14 +37,6 @@ def table(kafka3, postgres, names):
     history.create_table(postgres, names.table)
     slow_flushes(postgres, names.table, before_ms=30, after_ms=40)
     return names.table
-
-
-def make_impatient(kafka, group):
-    """With KIP-848 the session's length is the group's, on the broker."""
-    kafka.tool(
-        "configs", "--alter", "--entity-type", "groups", "--entity-name", group,
-        "--add-config", "consumer.session.timeout.ms=1500",
-    )  # fmt: skip
 
 
 def left_over(kafka, sink, topic):
@@ -123,7 +119,7 @@ def test_replicas_join_leave_and_die(protocol, kafka3, postgres, names, table, s
     """1 -> 3 -> 2 -> 1 replicas, then a few kills of one of two."""
     env = {**SLOW, **PROTOCOLS[protocol]}
     if protocol == "consumer":
-        make_impatient(kafka3, names.group)
+        set_session_ms(kafka3, names.group, 1_500)
     killer = Killer(kafka3, postgres, names.topic, table)
     kafka3.produce_orders(names.topic, 50_000, poison_every=997)
     first = start_sink(kafka3, env=env)

@@ -14,6 +14,13 @@ from wait import wait_until
 # Members that die are noticed in a moment: for tests that kill many.
 IMPATIENT = {"KAFKA_SESSION_TIMEOUT_MS": "1500", "KAFKA_HEARTBEAT_INTERVAL_MS": "300"}
 
+# KIP-848: the broker assigns, and knows when a session is over.
+CONSUMER_PROTOCOL = {
+    "KAFKA_GROUP_PROTOCOL": "consumer",
+    "KAFKA_SESSION_TIMEOUT_MS": None,
+    "KAFKA_HEARTBEAT_INTERVAL_MS": None,
+}
+
 
 def let_pass(seconds: float) -> None:
     """For a fault's moment or duration, which is a time and no condition."""
@@ -59,6 +66,13 @@ def application_name(sink: Sink) -> str:
 def events(sink: Sink, *names: str) -> list[dict[str, Any]]:
     """The log's lines of these events."""
     return [line for line in sink.log_lines() if line.get("event") in names]
+
+
+def set_session_ms(kafka: Kafka, group: str, milliseconds: int) -> None:
+    """With KAFKA_GROUP_PROTOCOL=consumer the session's length is the broker's to say."""
+    config = f"consumer.session.timeout.ms={milliseconds}"
+    entity = ("--entity-type", "groups", "--entity-name", group)
+    kafka.tool("configs", "--alter", *entity, "--add-config", config)
 
 
 def group_of(kafka: Kafka, group: str) -> Any:
