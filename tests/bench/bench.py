@@ -37,7 +37,7 @@ import report  # noqa: E402
 import workload  # noqa: E402
 import workloads  # noqa: E402
 from canary import Canary  # noqa: E402
-from kafka import Unavailable  # noqa: E402
+from kafka import Unavailable, kafka_home  # noqa: E402
 from process import ProcessDied  # noqa: E402
 from testbed import Testbed  # noqa: E402
 
@@ -125,7 +125,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         results["first"] = {name: [run.as_json() for run in each] for name, each in runs.items()}
     sections = [name for name in MEASURES if name in options.sections]
     if sections:
-        with Testbed(options.mock, options.tcp) as bed:
+        with open_testbed(options) as bed:
             bed.migrate()
             results["machine"] = machine.describe(bed)
             show_machine(results["machine"])
@@ -137,6 +137,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     results["seconds"] = round(time.monotonic() - started_s, 1)
     report.say(f"\n{results['seconds']:,.0f} s")
     return results
+
+
+def open_testbed(options: argparse.Namespace) -> Testbed:
+    """Not entered yet. Where real Kafka can not be had, the mock has to do."""
+    if not options.mock:
+        try:
+            kafka_home()
+        except Unavailable as reason:
+            report.say(f"no real Kafka, so librdkafka's mock cluster: {reason}")
+            return Testbed(True, options.tcp)
+    return Testbed(options.mock, options.tcp)
 
 
 def attempt(

@@ -16,7 +16,6 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 import drain
 import report
 import usage
-from faults import let_pass
 from load import Load
 from process import ProcessDied
 from progress import Watch
@@ -226,9 +225,8 @@ def _produce(
             meanwhile.start()
         try:
             load.wait(result.seconds + ARRIVAL_S)
-            last = result.records - 1
-            wait_until(lambda: max(observer.highest()) >= last, ARRIVAL_S, "the last record")
-            let_pass(0.1)  # the other partitions' last ones
+            lowest = result.records - PARTITIONS  # of the last ones
+            wait_until(lambda: min(observer.highest()) >= lowest, ARRIVAL_S, "the last records")
         finally:
             ended.set()
             if meanwhile:
