@@ -27,7 +27,6 @@ struct flush {
     struct batch **batches;   /* borrowed; those of one queue stand together, in offset order */
     size_t batches_count;
     size_t bytes; /* of COPY data */
-    int64_t started_us;
 
     /* private: */
     size_t batches_cap;

@@ -29,7 +29,6 @@ struct conn_error {
     struct err err;
     char
         context[512]; /* of PG_DIAG_CONTEXT, from COPY's own line on; holds payload: never logged */
-    char table[64];
     char constraint[64];
     char function[64]; /* of the server's source, PG_DIAG_SOURCE_FUNCTION */
     bool lost; /* the connection is gone: whether the transaction was committed is unknown */

@@ -170,6 +170,12 @@ static void log_summary(const struct run *run)
              LOG_INT("dead_letters", (int64_t)totals->dead_letters_count),
              LOG_INT("flushes", (int64_t)totals->flushes_count),
              LOG_INT("failed_flushes", (int64_t)totals->failed_flushes_count),
+             LOG_INT("records_read", (int64_t)run->consumer.reader.records_count),
+             LOG_INT("dropped_on_revoke", (int64_t)totals->dropped_on_revoke_count),
+             LOG_INT("rewinds", (int64_t)totals->rewinds_count),
+             LOG_INT("assigns", (int64_t)run->consumer.counts.assigns_count),
+             LOG_INT("revokes", (int64_t)run->consumer.counts.revokes_count),
+             LOG_INT("losses", (int64_t)run->consumer.counts.losses_count),
              LOG_INT("ran_ms", clock_now_ms() - run->started_ms));
 }
 

@@ -20,7 +20,6 @@
  */
 #include "dispatch/flush.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "dispatch/route.h"
 #include "ops/log.h"
@@ -273,7 +272,6 @@ static void on_done(struct conn_job *job, const struct conn_error *error)
 
 void flush_start(struct flush *flush, struct conn *conn)
 {
-    flush->started_us = clock_now_us();
     if (flush->settings->exactly_once)
         add_advance(flush);
     add_expectation(flush);

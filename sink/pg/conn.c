@@ -136,7 +136,6 @@ static void note_error(struct conn *conn, const PGresult *result)
     conn->failed = true;
     set_message(&error->err, sqlstate ? sqlstate : "", message ? message : "connection lost");
     note_context(error, result);
-    copy_field(error->table, sizeof(error->table), result, PG_DIAG_TABLE_NAME);
     copy_field(error->err.column, sizeof(error->err.column), result, PG_DIAG_COLUMN_NAME);
     copy_field(error->constraint, sizeof(error->constraint), result, PG_DIAG_CONSTRAINT_NAME);
     copy_field(error->function, sizeof(error->function), result, PG_DIAG_SOURCE_FUNCTION);
