@@ -21,6 +21,7 @@ from testbed import Testbed
 
 STALLED_S = 60.0
 SLICE_S = 0.5
+BALANCED_S = 60.0
 
 
 class Meter:
@@ -120,8 +121,7 @@ def drain(
 def _drain(bed: Testbed, run: Run, watch: Watch, sinks: Sequence[Sink]) -> None:
     meter = Meter(bed, lambda: [sink.pid for sink in sinks if sink.alive], watch)
     started_s = time.time()
-    for sink in sinks:
-        sink.start()
+    released_s = start(bed, sinks)
 
     def check() -> None:
         for sink in sinks:
@@ -132,14 +132,40 @@ def _drain(bed: Testbed, run: Run, watch: Watch, sinks: Sequence[Sink]) -> None:
     for sink in sinks:
         if sink.terminate() != 0:
             raise ProcessDied(f"the sink exited {sink.exit_code}:\n{sink.log_text()[-2000:]}")
-    assigned_s = min(map(assigned_at, sinks))
-    run.seconds = last.at_s - assigned_s
-    run.details["start_s"] = round(assigned_s - started_s, 4)
+    begin_s = released_s or assigned_at(sinks[0])
+    run.seconds = last.at_s - begin_s
+    run.details["start_s"] = round(begin_s - started_s, 4)
     run.details["first_rows_s"] = round(
         next((s.at_s for s in run.samples if s.rows), last.at_s) - started_s, 4
     )
     run.details["flushes"] = sum(stopped_line(sink).get("flushes", 0) for sink in sinks)
     run.details["worst_second"] = run.worst_second()
+
+
+def start(bed: Testbed, sinks: Sequence[Sink]) -> float | None:
+    """One starts at once. Several wait until they share the partitions, for else the first would be done
+    before the last has come: nobody can claim while the table of positions is locked. Returns the moment
+    when it no longer is."""
+    if len(sinks) == 1:
+        sinks[0].start()
+        return None
+    with bed.postgres.connect(autocommit=False) as connection:
+        connection.execute("LOCK TABLE pgsluice.offsets IN EXCLUSIVE MODE")
+        for sink in sinks:
+            sink.start()
+        sinks[0].wait_for(lambda: are_balanced(sinks), BALANCED_S, "partitions shared evenly")
+        connection.rollback()
+        return time.time()
+
+
+def are_balanced(sinks: Sequence[Sink]) -> bool:
+    counts = list(map(held_partitions, sinks))
+    return min(counts) > 0 and max(counts) - min(counts) <= 1
+
+
+def held_partitions(sink: Sink) -> int:
+    signs = {"assigned": 1, "revoked": -1}
+    return sum(signs.get(line.get("event", ""), 0) * line.get("count", 0) for line in sink.log_lines())
 
 
 def start_cpu_s(bed: Testbed, topic: str, partitions: int) -> float:

@@ -111,7 +111,7 @@ def over_connections(bed: Testbed, canary: Canary, truth: Reference, rounds: int
 
 
 def over_replicas(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -> Series:
-    """CPU and memory are sums over the replicas, which all start at the same moment."""
+    """CPU and memory are sums over the replicas, which begin at the same moment."""
     subjects: dict[str, Callable[[], Run]] = {
         f"{size} replicas": partial(drain.drain, bed, truth, ONE_CONNECTION, size)
         for size in REPLICAS

@@ -22,7 +22,7 @@ from testbed import Testbed
 from workload import Workload
 
 SINK = "pgsluice"
-CANARY_RECORDS = 100_000
+CANARY_RECORDS = 200_000
 MOCK_PARTITION_BYTES = 4_300_000  # of 5 MiB, for the framing
 MOCK_PARTITIONS = 60
 
