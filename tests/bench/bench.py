@@ -228,7 +228,8 @@ def run(options: argparse.Namespace) -> bool:
     if options.json and not options.source:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
     if options.docs:
-        report.say(f"written: {docs.write(results).relative_to(Path.cwd())}")
+        docs.write(results)
+        report.say("written: docs/benchmarks")
     return not any(name.endswith(" failed") for name in results)
 
 

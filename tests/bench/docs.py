@@ -35,7 +35,7 @@ METHOD = """\
 """
 
 
-def write(results: Results) -> Path:
+def write(results: Results) -> None:
     """Replaces the folder's page and charts."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob("*.svg"):
@@ -43,7 +43,6 @@ def write(results: Results) -> Path:
     for name, svg in _charts(results):
         (FOLDER / f"{name}.svg").write_text(svg)
     (FOLDER / "README.md").write_text("\n".join(_page(results)))
-    return FOLDER
 
 
 # --- The page -----------------------------------------------------------------------------------
