@@ -14,9 +14,11 @@ static void append_base64(struct buffer *out, struct slice bytes)
         size_t left = bytes.len - i;
         unsigned group = (unsigned)at[i] << 16 | (left > 1 ? (unsigned)at[i + 1] << 8 : 0U) |
                          (left > 2 ? at[i + 2] : 0);
-        char text[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                        left > 1 ? digits[group >> 6 & 63] : '=',
-                        left > 2 ? digits[group & 63] : '='};
+        char text[4] = {digits[group >> 18], digits[group >> 12 & 63], '=', '='};
+        if (left > 1)
+            text[2] = digits[group >> 6 & 63];
+        if (left > 2)
+            text[3] = digits[group & 63];
         buffer_append(out, text, sizeof(text));
     }
     buffer_append_text(out, "\"");

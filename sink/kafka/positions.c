@@ -78,8 +78,7 @@ static void on_log_answer(struct positions *positions, rd_kafka_event_t *event)
 
     for (int i = 0; !infos && i < asked->cnt; i++)
         fail(positions, &asked->elems[i], rd_kafka_event_error_string(event));
-
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; infos && i < count; i++) {
         const rd_kafka_topic_partition_t *found =
             rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
         if (found->err || found->offset < 0)

@@ -397,14 +397,14 @@ static bool finish_timestamp(const struct datetime *datetime, int64_t zone_us, i
 
 bool datetime_parse_timestamp(struct slice text, int64_t *us, struct err *err)
 {
-    struct datetime datetime;
+    struct datetime datetime = {0};
 
     return parse_any(text, &datetime, err) && finish_timestamp(&datetime, 0, us, err);
 }
 
 bool datetime_parse_timestamptz(struct slice text, int64_t *us, struct err *err)
 {
-    struct datetime datetime;
+    struct datetime datetime = {0};
 
     return parse_any(text, &datetime, err) &&
            finish_timestamp(&datetime, datetime.zone_us, us, err);
@@ -412,7 +412,7 @@ bool datetime_parse_timestamptz(struct slice text, int64_t *us, struct err *err)
 
 bool datetime_parse_date(struct slice text, int32_t *days, struct err *err)
 {
-    struct datetime datetime;
+    struct datetime datetime = {0};
 
     if (!parse_any(text, &datetime, err))
         return false;
