@@ -23,7 +23,13 @@ enum config_unknown_fields {
 };
 enum config_delivery { CONFIG_EXACTLY_ONCE, CONFIG_AT_LEAST_ONCE };
 enum config_start { CONFIG_START_EARLIEST, CONFIG_START_LATEST, CONFIG_START_COMMITTED };
-enum config_dead_letters { CONFIG_DEAD_LETTERS_TABLE, CONFIG_DEAD_LETTERS_OFF };
+enum config_dead_letters {
+    CONFIG_DEAD_LETTERS_TABLE,
+    CONFIG_DEAD_LETTERS_TOPIC,
+    CONFIG_DEAD_LETTERS_BOTH,
+    CONFIG_DEAD_LETTERS_OFF
+};
+enum config_out_of_range { CONFIG_OUT_OF_RANGE_HALT, CONFIG_OUT_OF_RANGE_EARLIEST };
 enum config_migrate { CONFIG_MIGRATE_AUTO, CONFIG_MIGRATE_CHECK, CONFIG_MIGRATE_OFF };
 
 /* One KAFKA_ variable as librdkafka's property. */
@@ -31,7 +37,9 @@ struct config_property {
     char *name; /* session.timeout.ms */
     char *value;
     char *variable; /* KAFKA_SESSION_TIMEOUT_MS */
+    char *file;     /* that the value was read from; NULL: the variable has it */
     bool secret;
+    char scope; /* as librdkafka's list has it: C for consumers, P for producers, * for both */
 };
 
 struct config {
@@ -50,10 +58,15 @@ struct config {
     enum config_delivery delivery;
     enum config_start start;
     enum config_dead_letters dead_letters;
+    char *dead_letter_topic;       /* SINK_DEAD_LETTER_TOPIC; NULL: not set */
+    int64_t dead_letter_max_share; /* percent of the window; above it a partition halts */
+    int64_t dead_letter_window;    /* records */
+    enum config_out_of_range out_of_range;
     bool synchronous_commit; /* SINK_SYNCHRONOUS_COMMIT: default off with exactly_once, else on */
     enum log_level log_level;
     enum log_format log_format;
     int64_t drain_timeout_ms;
+    int64_t watchdog_ms;        /* SINK_WATCHDOG_MS; 0: none */
     int64_t connect_timeout_ms; /* SINK_CONNECT_TIMEOUT_MS: how long the start waits for servers */
     char *instance_id;          /* SINK_INSTANCE_ID: default: host name */
     enum config_migrate migrate;
@@ -72,6 +85,22 @@ bool config_load(struct config *config, char *const *environment,
                  struct buffer *problems) MUST_CHECK;
 void config_finish(struct config *config);
 
+/* Whether SINK_TOPICS names the topic, or its regular expression matches it. */
+bool config_reads_topic(const struct config *config, const char *topic);
+
+/* Where dead letters go. Neither: the partition halts at the first one. */
+static inline bool config_keeps_letters_in_table(const struct config *config)
+{
+    return config->dead_letters == CONFIG_DEAD_LETTERS_TABLE ||
+           config->dead_letters == CONFIG_DEAD_LETTERS_BOTH;
+}
+
+static inline bool config_sends_letters_to_topic(const struct config *config)
+{
+    return config->dead_letters == CONFIG_DEAD_LETTERS_TOPIC ||
+           config->dead_letters == CONFIG_DEAD_LETTERS_BOTH;
+}
+
 /* NAME=value lines with the effective settings, secrets masked. */
 void config_print(const struct config *config, struct buffer *out);
 
@@ -85,5 +114,11 @@ void config_markdown(struct buffer *out);
  * be read now, as when it is just being replaced. free() ends it.
  */
 char *config_password(struct err *err);
+
+/* NULL: it is not set. */
+const struct config_property *config_property(const struct config *config, const char *name);
+
+/* The same for a property that was read from a file. */
+char *config_property_read(const struct config_property *property, struct err *err);
 
 #endif

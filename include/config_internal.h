@@ -86,6 +86,8 @@ char *config_read_file(const char *path, struct err *err);
 /* NAME of "NAME=value", when it begins with the prefix. free() ends it; NULL: it does not. */
 char *config_entry_name(const char *entry, const char *prefix);
 
+bool config_ends_with(const char *text, const char *end);
+
 /* A Service called kafka or sink makes Kubernetes set KAFKA_PORT and others: those are not for us.
  */
 bool config_is_service_link(const char *name, const char *value);

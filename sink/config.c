@@ -9,6 +9,7 @@
 #include "config_internal.h"
 
 #include "base/memory.h"
+#include "base/printable.h"
 #include "base/suggest.h"
 
 #include <errno.h>
@@ -21,16 +22,6 @@ enum { FILE_BYTES = 1 << 20 }; /* more than any secret or certificate chain */
 
 /* --- The reader ------------------------------------------------------------------------------- */
 
-/* A name or a value of the environment must not begin a line of its own, nor speak to the terminal.
- */
-static void blank_controls(char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < ' ' || *text == 0x7f)
-            *text = '?';
-    }
-}
-
 void config_problem(struct config_reader *reader, const char *variable, const char *format, ...)
 {
     char line[1024];
@@ -40,7 +31,7 @@ void config_problem(struct config_reader *reader, const char *variable, const ch
     va_start(args, format);
     vsnprintf(line + len, sizeof(line) - (size_t)len, format, args);
     va_end(args);
-    blank_controls(line);
+    printable_make(line);
     buffer_printf(reader->problems, "%s\n", line);
 }
 
@@ -60,6 +51,13 @@ char *config_entry_name(const char *entry, const char *prefix)
     if (strncmp(entry, prefix, strlen(prefix)) != 0)
         return NULL;
     return memory_strndup(entry, strcspn(entry, "="));
+}
+
+bool config_ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text);
+
+    return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
 }
 
 bool config_is_service_link(const char *name, const char *value)
@@ -205,9 +203,7 @@ static void load_options(struct config_reader *reader)
 /* SINK_X_FILE is asked about as SINK_X: the suggestion then ends with _FILE too. */
 static bool is_file_variant(const char *name)
 {
-    size_t len = strlen(name);
-
-    return len > 5 && strcmp(name + len - 5, "_FILE") == 0;
+    return config_ends_with(name, "_FILE");
 }
 
 static char *suggest(const char *typed)
@@ -315,6 +311,7 @@ static void property_finish(struct config_property *property)
     free(property->name);
     free(property->value);
     free(property->variable);
+    free(property->file);
 }
 
 void config_finish(struct config *config)
@@ -326,21 +323,32 @@ void config_finish(struct config *config)
     free(config->topics);
     free(config->table);
     free(config->instance_id);
+    free(config->dead_letter_topic);
     *config = (struct config){0};
 }
 
-char *config_password(struct err *err)
+/* A file that can't be read now may be one that is just being replaced. */
+static char *read_again(const char *variable, const char *path, struct err *err)
 {
-    const char *path = getenv("PGPASSWORD_FILE");
-    char *password;
+    char *value;
 
     err->class = ERR_NONE;
     if (!path || !path[0])
         return NULL;
-    password = config_read_file(path, err);
-    if (!password) {
-        err_context(err, "PGPASSWORD_FILE");
+    value = config_read_file(path, err);
+    if (!value) {
+        err_context(err, "%s_FILE", variable);
         err->class = ERR_OUTAGE;
     }
-    return password;
+    return value;
+}
+
+char *config_password(struct err *err)
+{
+    return read_again("PGPASSWORD", getenv("PGPASSWORD_FILE"), err);
+}
+
+char *config_property_read(const struct config_property *property, struct err *err)
+{
+    return read_again(property->variable, property->file, err);
 }

@@ -193,6 +193,59 @@ static void check_topics(struct config_reader *reader)
         check_topic_list(reader, topics);
 }
 
+/* --- The topic of dead letters ---------------------------------------------------------------- */
+
+static bool regex_matches(const char *pattern, const char *topic)
+{
+    regex_t regex;
+
+    if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return false; /* said by check_regex, or in a dialect that only the broker reads */
+    bool matches = regexec(&regex, topic, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return matches;
+}
+
+static bool list_has(const char *list, const char *topic)
+{
+    char *copy = memory_strdup(list);
+    char *rest = copy;
+    bool found = false;
+
+    for (char *name = strsep(&rest, ","); name && !found; name = strsep(&rest, ","))
+        found = strcmp(trim(name), topic) == 0;
+    free(copy);
+    return found;
+}
+
+bool config_reads_topic(const struct config *config, const char *topic)
+{
+    return config->topics[0] == '^' ? regex_matches(config->topics, topic)
+                                    : list_has(config->topics, topic);
+}
+
+/* A dead letter that is consumed again becomes the next dead letter, without an end. */
+static void check_dead_letters(struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    const char *topic = config->dead_letter_topic;
+
+    if (!topic && config_sends_letters_to_topic(config))
+        config_problem(reader, "SINK_DEAD_LETTER_TOPIC",
+                       "is required with SINK_DEAD_LETTERS=topic and both; name a topic that "
+                       "exists");
+    else if (topic && !is_topic_name(topic))
+        config_problem(reader, "SINK_DEAD_LETTER_TOPIC",
+                       "is no topic's name; it can be 1 to %d of a-z A-Z 0-9 . _ -", TOPIC_BYTES);
+    else if (topic && !config_sends_letters_to_topic(config))
+        config_problem(reader, "SINK_DEAD_LETTER_TOPIC",
+                       "would not be used; it needs SINK_DEAD_LETTERS=topic or both");
+    else if (topic && config->topics && config_reads_topic(config, topic))
+        config_problem(reader, "SINK_DEAD_LETTER_TOPIC",
+                       "is one of SINK_TOPICS: each dead letter would be read and become the "
+                       "next; name a topic that this sink does not consume");
+}
+
 /* --- Names ------------------------------------------------------------------------------------ */
 
 static bool is_plain(const char *name)
@@ -342,12 +395,44 @@ static void check_login(struct config_reader *reader)
         check_bearer(reader);
 }
 
+/* --- Secrets where they do not belong ----------------------------------------------------------
+ */
+
+/* librdkafka would look it up as a host's name, and name it in its log. */
+static void check_brokers(struct config_reader *reader)
+{
+    const char *brokers = config_kafka_value(reader->config, "bootstrap.servers");
+
+    if (brokers && strchr(brokers, '@'))
+        config_problem(reader, "KAFKA_BOOTSTRAP_SERVERS",
+                       "has an @; it is host:port,host:port, and a login goes into "
+                       "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD");
+}
+
+/* libpq takes a URI in none of its variables: it would be a host's or a database's odd name, which
+ * errors repeat. */
+static void check_uris(struct config_reader *reader)
+{
+    static const char *const variables[] = {"PGHOST", "PGHOSTADDR", "PGDATABASE", "PGUSER"};
+
+    for (size_t i = 0; i < COUNT_OF(variables); i++) {
+        const char *value = config_variable(reader, variables[i]);
+        if (value && (strstr(value, "://") || strstr(value, "password=")))
+            config_problem(reader, variables[i],
+                           "is a connection string, which libpq does not take here; set PGHOST, "
+                           "PGPORT, PGDATABASE, PGUSER and PGPASSWORD, or name a PGSERVICE");
+    }
+}
+
 void config_check(struct config_reader *reader)
 {
+    check_brokers(reader);
+    check_uris(reader);
     check_topics(reader);
     check_table(reader);
     check_name(reader, "SINK_NAME", reader->config->name);
     check_name(reader, "SINK_INSTANCE_ID", reader->config->instance_id);
+    check_dead_letters(reader);
     check_sizes(reader);
     check_durability(reader);
     check_strategies(reader);

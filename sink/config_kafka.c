@@ -10,6 +10,7 @@
 #include "config_internal.h"
 
 #include "base/memory.h"
+#include "base/secret.h"
 #include "base/suggest.h"
 
 #include <ctype.h>
@@ -49,6 +50,12 @@ static const struct refusal refusals[] = {
     {"offset.store.method", NULL, "positions are kept in PostgreSQL; leave it out"},
     {"offset.store.path", NULL, "positions are kept in PostgreSQL; leave it out"},
     {"offset.store.sync.interval.ms", NULL, "positions are kept in PostgreSQL; leave it out"},
+    {"enable.idempotence", "true", "dead letters would be lost or doubled; leave it out"},
+    {"transactional.id", NULL, "dead letters go to Kafka outside of transactions; leave it out"},
+    {"message.timeout.ms", "0", "dead letters wait until Kafka has them; leave it out"},
+    {"delivery.timeout.ms", "0", "dead letters wait until Kafka has them; leave it out"},
+    {"delivery.report.only.error", "false",
+     "a position moves when Kafka has acknowledged the dead letters before it; leave it out"},
     {"log.queue", "false", "it is the sink's own; use SINK_LOG_LEVEL and KAFKA_DEBUG"},
 };
 
@@ -95,37 +102,17 @@ static char *variable_name(const char *property)
     return name;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text);
-
-    return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
-}
-
-/* A value with user:password@ in a URL is as secret as a password. */
-static bool has_credentials(const char *value)
-{
-    const char *authority = strstr(value, "://");
-
-    return authority && strchr(authority, '@');
-}
-
 /* What librdkafka itself calls sensitive, less the user name, and what sounds like it. */
 static bool is_secret_name(const char *name)
 {
-    static const char *const words[] = {"password", "secret", "passphrase", "token"};
     static const char *const places[] = {".location", ".file", ".url"};
 
     for (size_t i = 0; i < COUNT_OF(places); i++) {
-        if (ends_with(name, places[i]))
+        if (config_ends_with(name, places[i]))
             return false;
     }
-    for (size_t i = 0; i < COUNT_OF(words); i++) {
-        if (strstr(name, words[i]))
-            return true;
-    }
-    return ends_with(name, ".key") || ends_with(name, ".pem") ||
-           strcmp(name, "sasl.oauthbearer.config") == 0;
+    return secret_is_word(name) || config_ends_with(name, ".key") ||
+           config_ends_with(name, ".pem") || strcmp(name, "sasl.oauthbearer.config") == 0;
 }
 
 /* --- Suggestions ------------------------------------------------------------------------------ */
@@ -224,40 +211,56 @@ static void check_refusal(struct config_reader *reader, const struct config_prop
     config_problem(reader, property->variable, "is refused: %s", refusal->reason);
 }
 
-/* "1 .. 3600000" from a line of librdkafka's list: name | C/P | range | default | ... */
-static char *range_in(const char *line, const char *property)
+/* Behind the name in a line of librdkafka's list: name | C/P | range | default | ... */
+enum list_column { LIST_SCOPE = 1, LIST_RANGE };
+
+static char *column_in(const char *line, const char *property, enum list_column column)
 {
     size_t len = strcspn(line, " |");
-    const char *range = strchr(line, '|');
+    const char *at = line;
 
-    range = range ? strchr(range + 1, '|') : NULL;
-    if (!range || len != strlen(property) || strncmp(line, property, len) != 0)
+    if (len != strlen(property) || strncmp(line, property, len) != 0)
         return NULL;
-    range += 1 + strspn(range + 1, " ");
-    len = strcspn(range, "|");
-    while (len && range[len - 1] == ' ')
+    for (int i = 0; at && i < (int)column; i++)
+        at = strchr(at + (i > 0), '|');
+    if (!at)
+        return NULL;
+    at += 1 + strspn(at + 1, " ");
+    len = strcspn(at, "|");
+    while (len && at[len - 1] == ' ')
         len--;
-    return len ? memory_strndup(range, len) : NULL;
+    return len ? memory_strndup(at, len) : NULL;
 }
 
-/* What librdkafka takes. free() ends it; NULL: any text. */
-static char *allowed_values(const char *property)
+/* What librdkafka's list says of a property. free() ends it; NULL: nothing. */
+static char *listed(const char *property, enum list_column column)
 {
     char *list = list_properties();
     char *rest = list;
     char *found = NULL;
 
     for (char *line = strsep(&rest, "\n"); line && !found; line = strsep(&rest, "\n"))
-        found = range_in(line, property);
+        found = column_in(line, property, column);
     free(list);
     return found;
+}
+
+static char scope_of(const char *property)
+{
+    char *listed_scope = listed(property, LIST_SCOPE);
+    char scope = '*';
+
+    if (listed_scope)
+        scope = listed_scope[0];
+    free(listed_scope);
+    return scope;
 }
 
 /* librdkafka's words may repeat the value, so a secret gets ours. */
 static void report_value(struct config_reader *reader, const struct config_property *property,
                          const char *reason)
 {
-    char *allowed = allowed_values(property->name);
+    char *allowed = listed(property->name, LIST_RANGE);
 
     if (property->secret)
         reason = "librdkafka does not take the value";
@@ -308,6 +311,16 @@ static void report_unknown(struct config_reader *reader, const char *variable, c
     free(suggestion);
 }
 
+/* NULL: the variable itself has the value. */
+static char *file_of(const struct config_reader *reader, const char *variable)
+{
+    char *name = memory_printf("%s_FILE", variable);
+    const char *file = config_variable(reader, name);
+
+    free(name);
+    return file ? memory_strdup(file) : NULL;
+}
+
 static void add_property(struct config_reader *reader, const char *variable, const char *name)
 {
     struct config *config = reader->config;
@@ -322,7 +335,9 @@ static void add_property(struct config_reader *reader, const char *variable, con
         .name = memory_strdup(name),
         .value = value,
         .variable = memory_strdup(variable),
-        .secret = is_secret_name(name) || has_credentials(value),
+        .file = file_of(reader, variable),
+        .secret = is_secret_name(name) || secret_present(value),
+        .scope = scope_of(name),
     };
     check_property(reader, property);
 }
@@ -337,7 +352,7 @@ static char *resolve(char *variable)
 {
     char *name = property_name(variable);
 
-    if (name && !is_known(name) && ends_with(variable, "_FILE")) {
+    if (name && !is_known(name) && config_ends_with(variable, "_FILE")) {
         variable[strlen(variable) - strlen("_FILE")] = '\0';
         name[strlen(name) - strlen(".file")] = '\0';
     }
@@ -382,6 +397,22 @@ static void require_properties(struct config_reader *reader)
     }
 }
 
+static int compare_properties(const void *left, const void *right)
+{
+    const struct config_property *one = left;
+    const struct config_property *other = right;
+
+    return strcmp(one->variable, other->variable);
+}
+
+/* The environment has no order of its own. */
+static void sort_properties(struct config *config)
+{
+    if (config->properties_count > 0)
+        qsort(config->properties, config->properties_count, sizeof(*config->properties),
+              compare_properties);
+}
+
 void config_kafka_load(struct config_reader *reader)
 {
     for (char *const *entry = reader->environment; *entry; entry++) {
@@ -392,13 +423,21 @@ void config_kafka_load(struct config_reader *reader)
         free(variable);
     }
     require_properties(reader);
+    sort_properties(reader->config);
+}
+
+const struct config_property *config_property(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->properties_count; i++) {
+        if (strcmp(config->properties[i].name, name) == 0)
+            return &config->properties[i];
+    }
+    return NULL;
 }
 
 const char *config_kafka_value(const struct config *config, const char *property)
 {
-    for (size_t i = 0; i < config->properties_count; i++) {
-        if (strcmp(config->properties[i].name, property) == 0)
-            return config->properties[i].value;
-    }
-    return NULL;
+    const struct config_property *found = config_property(config, property);
+
+    return found ? found->value : NULL;
 }

@@ -49,7 +49,15 @@ static const char *const starts[] = {
 
 static const char *const dead_letters[] = {
     [CONFIG_DEAD_LETTERS_TABLE] = "table",
+    [CONFIG_DEAD_LETTERS_TOPIC] = "topic",
+    [CONFIG_DEAD_LETTERS_BOTH] = "both",
     [CONFIG_DEAD_LETTERS_OFF] = "off",
+    NULL,
+};
+
+static const char *const out_of_ranges[] = {
+    [CONFIG_OUT_OF_RANGE_HALT] = "halt",
+    [CONFIG_OUT_OF_RANGE_EARLIEST] = "earliest",
     NULL,
 };
 
@@ -87,10 +95,18 @@ const struct option config_options[] = {
     {"SINK_TOPICS", GROUP_KAFKA, OPTION_TEXT, FIELD(topics, NULL), .required = true,
      .doc = "Topics: a,b,c, or one regular expression that begins with ^."},
     {"SINK_START", GROUP_KAFKA, OPTION_CHOICE, FIELD(start, "earliest"), .choices = starts,
-     .doc = "Where a partition without a position in PostgreSQL begins."},
+     .doc = "Where a first start begins; partitions that are added later begin at their first "
+            "record."},
 
     {"PG...", GROUP_TARGET, OPTION_NOTE,
-     .doc = "libpq's own: PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSSLMODE, PGSERVICE."},
+     .doc = "libpq's own: PGPORT, PGDATABASE, PGUSER, PGPASSWORD, PGSERVICE and the others."},
+    {"PGHOST", GROUP_TARGET, OPTION_NOTE,
+     .doc = "Servers as a,b,c, with PGPORT as one port or as many: the first that takes writes is "
+            "used, and found again after a failover. Names are looked up at each connect."},
+    {"PGSSLMODE", GROUP_TARGET, OPTION_NOTE,
+     .fallback_words = "verify-full if a host is not local; else prefer",
+     .doc = "How far TLS is asked for. verify-full needs the CA's certificate in PGSSLROOTCERT or "
+            "~/.postgresql/root.crt."},
     {"PGPASSWORD_FILE", GROUP_TARGET, OPTION_NOTE,
      .doc = "File with the password; read at each connect, so it can rotate."},
     {"SINK_TABLE", GROUP_TARGET, OPTION_TEXT, FIELD(table, "${topic}"),
@@ -109,7 +125,7 @@ const struct option config_options[] = {
     {"SINK_BATCH_TIMEOUT_MS", GROUP_BATCHING, OPTION_MILLISECONDS, FIELD(batch_timeout_ms, "20"),
      .min = 0, .max = 60000, .doc = "Age of its first record that closes a batch."},
     {"SINK_POOL_MIN", GROUP_BATCHING, OPTION_COUNT, FIELD(pool_min, "1"), .min = 0, .max = 64,
-     .doc = "Connections to PostgreSQL that stay open."},
+     .doc = "Connections to PostgreSQL that stay open; 0: none while there is nothing to write."},
     {"SINK_POOL_MAX", GROUP_BATCHING, OPTION_COUNT, FIELD(pool_max, "8"), .min = 1, .max = 64,
      .doc = "Connections to PostgreSQL at most."},
     {"SINK_WORKERS", GROUP_BATCHING, OPTION_COUNT, FIELD(workers, "0"), .min = 0, .max = 64,
@@ -124,6 +140,18 @@ const struct option config_options[] = {
      .choices = deliveries, .doc = "exactly_once keeps positions in PostgreSQL, with the rows."},
     {"SINK_DEAD_LETTERS", GROUP_DELIVERY, OPTION_CHOICE, FIELD(dead_letters, "table"),
      .choices = dead_letters, .doc = "Where records go that can not become rows; off: stop there."},
+    {"SINK_DEAD_LETTER_TOPIC", GROUP_DELIVERY, OPTION_TEXT, FIELD(dead_letter_topic, NULL),
+     .doc = "Topic for them, required with topic and both; it must exist."},
+    {"SINK_DEAD_LETTER_MAX_SHARE", GROUP_DELIVERY, OPTION_COUNT, FIELD(dead_letter_max_share, "50"),
+     .min = 0, .max = 100,
+     .doc = "Percent of SINK_DEAD_LETTER_WINDOW; a partition with more dead letters halts."},
+    {"SINK_DEAD_LETTER_WINDOW", GROUP_DELIVERY, OPTION_COUNT, FIELD(dead_letter_window, "10000"),
+     .min = 1, .max = 1000000,
+     .doc = "Records of a partition, one after the other, among which dead letters are counted."},
+    {"SINK_OUT_OF_RANGE", GROUP_DELIVERY, OPTION_CHOICE, FIELD(out_of_range, "halt"),
+     .choices = out_of_ranges,
+     .doc =
+         "When Kafka has deleted records before they were read: halt, or go on with the earliest."},
     {"SINK_SYNCHRONOUS_COMMIT", GROUP_DELIVERY, OPTION_FLAG, FIELD(synchronous_commit, NULL),
      .choices = flags, .fallback_words = "off with exactly_once, which is safe with it; else on",
      .doc = "Whether a commit waits for PostgreSQL's disk."},
@@ -132,6 +160,10 @@ const struct option config_options[] = {
      .doc = "How long the start waits for the servers."},
     {"SINK_DRAIN_TIMEOUT_MS", GROUP_DELIVERY, OPTION_MILLISECONDS, FIELD(drain_timeout_ms, "30000"),
      .min = 0, .max = 600000, .doc = "How long the end waits for what is under way."},
+    {"SINK_WATCHDOG_MS", GROUP_DELIVERY, OPTION_MILLISECONDS, FIELD(watchdog_ms, "600000"),
+     .min = 0, .max = 86400000,
+     .doc = "Exit with 75 when a partition has work, has not moved for so long, and both servers "
+            "are well; 0: never."},
     {"SINK_INSTANCE_ID", GROUP_DELIVERY, OPTION_TEXT, FIELD(instance_id, NULL),
      .fallback_words = "host name", .doc = "Name of this instance in logs and in PostgreSQL."},
 
@@ -305,7 +337,8 @@ void config_option_print(const struct option *option, const struct config *confi
 
     switch (option->type) {
     case OPTION_TEXT:
-        buffer_append_text(out, *(char *const *)value);
+        if (*(char *const *)value) /* else not set, which is as good as empty */
+            buffer_append_text(out, *(char *const *)value);
         break;
     case OPTION_CHOICE:
         buffer_append_text(out, option->choices[*(const unsigned *)value]);

@@ -5,13 +5,13 @@
 #include "config_internal.h"
 
 #include "base/memory.h"
+#include "base/secret.h"
 
 #include <libpq-fe.h>
-
-static const char mask[] = "********";
+#include <stdlib.h>
 
 enum {
-    NAME_WIDTH = 26,
+    NAME_WIDTH = 29,
     LINE_WIDTH = 100,
 };
 
@@ -25,10 +25,14 @@ static const char *const group_titles[GROUP_COUNT] = {
 
 /* --- In effect -------------------------------------------------------------------------------- */
 
-/* One line each, whatever is in the value. */
-static void print_setting(struct buffer *out, const char *name, const char *value)
+/* One line each, whatever is in the value; what looks like a secret in it is masked. */
+static void print_setting(struct buffer *out, const char *name, const char *text)
 {
+    struct buffer masked = {0};
+
+    secret_mask(text, &masked);
     buffer_printf(out, "%s=", name);
+    const char *value = buffer_text(&masked);
     for (; *value; value++) {
         if ((unsigned char)*value < ' ' || *value == 0x7f)
             buffer_printf(out, "\\x%02x", (unsigned char)*value);
@@ -36,6 +40,7 @@ static void print_setting(struct buffer *out, const char *name, const char *valu
             buffer_append(out, value, 1);
     }
     buffer_append_text(out, "\n");
+    buffer_finish(&masked);
 }
 
 static void print_options(const struct config *config, struct buffer *out)
@@ -63,9 +68,12 @@ static void print_libpq(struct buffer *out)
     for (const PQconninfoOption *option = options; option && option->keyword; option++) {
         if (!option->envvar || !option->val || !option->val[0])
             continue;
-        print_setting(out, option->envvar, option->dispchar[0] == '*' ? mask : option->val);
+        print_setting(out, option->envvar, option->dispchar[0] == '*' ? SECRET_MASK : option->val);
     }
     PQconninfoFree(options);
+    const char *password_file = getenv("PGPASSWORD_FILE");
+    if (password_file && password_file[0])
+        print_setting(out, "PGPASSWORD_FILE", password_file);
 }
 
 void config_print(const struct config *config, struct buffer *out)
@@ -74,7 +82,7 @@ void config_print(const struct config *config, struct buffer *out)
     for (size_t i = 0; i < config->properties_count; i++) {
         const struct config_property *property = &config->properties[i];
 
-        print_setting(out, property->variable, property->secret ? mask : property->value);
+        print_setting(out, property->variable, property->secret ? SECRET_MASK : property->value);
     }
     print_libpq(out);
 }

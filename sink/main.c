@@ -6,13 +6,19 @@
  * exit code.
  */
 #include "base/buffer.h"
+#include "base/memory.h"
+#include "base/printable.h"
 #include "base/suggest.h"
+#include "command/arguments.h"
 #include "command/config_show.h"
+#include "command/dead_letters.h"
 #include "command/exit.h"
 #include "command/migrate.h"
+#include "command/offsets.h"
 #include "command/output.h"
 #include "command/run.h"
 #include "config.h"
+#include "config_postgres.h"
 #include "ops/log.h"
 
 #include <fcntl.h>
@@ -30,35 +36,109 @@
  * having. */
 enum { OLDEST_RDKAFKA = 0x020f01ff };
 
+/* What the options of a command go into, its defaults to begin with. */
+union options {
+    struct dead_letters_options dead_letters;
+    struct offsets_options offsets;
+};
+
 struct command {
-    const char *name;
+    const char *name; /* one word, or two: the group and the command */
     int (*run)(const struct config *config);
     const char *option; /* the only one it takes; NULL: none */
     int (*run_option)(void);
     const char *summary;
     const char *help;
+    const struct argument *arguments; /* instead of `option`; then */
+    int (*run_dead_letters)(const struct config *config,
+                            const struct dead_letters_options *options);
+    int (*run_offsets)(const struct config *config, const struct offsets_options *options);
+    union options defaults;
 };
 
 static const struct command commands[] = {
-    {"run", command_run, NULL, NULL, "Move records until SIGTERM, then drain and leave.",
-     "Consumes SINK_TOPICS as a member of the consumer group KAFKA_GROUP_ID and copies the "
-     "records\n"
-     "into PostgreSQL. Start it as often as you like: the instances share the partitions.\n"
-     "\n"
-     "SIGTERM or SIGINT: what is under way is finished within SINK_DRAIN_TIMEOUT_MS, then it "
-     "leaves\n"
-     "the group; a second signal ends it at once. Neither loses a record.\n"},
-    {"migrate", command_migrate, NULL, NULL, "Make or upgrade the sink's own schema, then end.",
-     "Makes the schema pgsluice in PostgreSQL or brings it up to date. It is for deployments "
-     "where\n"
-     "run has no right to do so (SINK_MIGRATE=check). Running it again does no harm.\n"},
-    {"config", command_config, "--markdown", command_config_markdown,
-     "Check the settings and print them, secrets masked.",
-     "Checks all settings without connecting to anything and prints each as it will be used, "
-     "secrets\n"
-     "masked. If something is wrong, it says everything that is and exits with 78.\n"
-     "\n"
-     "  --markdown  print the table of all settings that stands in README.md instead\n"},
+    {.name = "run",
+     .run = command_run,
+     .summary = "Move records until SIGTERM, then drain and leave.",
+     .help =
+         "Consumes SINK_TOPICS as a member of the consumer group KAFKA_GROUP_ID and copies the "
+         "records\n"
+         "into PostgreSQL. Start it as often as you like: the instances share the partitions.\n"
+         "\n"
+         "SIGTERM or SIGINT: what is under way is finished within SINK_DRAIN_TIMEOUT_MS, then it "
+         "leaves\n"
+         "the group; a second signal ends it at once. Neither loses a record.\n"},
+    {.name = "migrate",
+     .run = command_migrate,
+     .summary = "Make or upgrade the sink's own schema, then end.",
+     .help =
+         "Makes the schema pgsluice in PostgreSQL or brings it up to date. It is for deployments "
+         "where\n"
+         "run has no right to do so (SINK_MIGRATE=check). Running it again does no harm.\n"},
+    {.name = "config",
+     .run = command_config,
+     .option = "--markdown",
+     .run_option = command_config_markdown,
+     .summary = "Check the settings and print them, secrets masked.",
+     .help =
+         "Checks all settings without connecting to anything and prints each as it will be used, "
+         "secrets\n"
+         "masked. If something is wrong, it says everything that is and exits with 78.\n"
+         "\n"
+         "  --markdown  print the table of all settings that stands in README.md instead\n"},
+    {.name = "offsets show",
+     .summary = "Show the positions: where each partition stands.",
+     .help = "Lists pgsluice.offsets: every record below a position is in PostgreSQL, none above "
+             "it. LOST counts\n"
+             "offsets that were passed unread (SINK_OUT_OF_RANGE=earliest).\n",
+     .arguments = offsets_show_arguments,
+     .run_offsets = command_offsets_show,
+     .defaults.offsets = {.partition = -1}},
+    {.name = "offsets reset",
+     .summary = "Set positions of a sink that does not run.",
+     .help = "Sets where the partitions of a topic go on, and keeps the id of the topic that is "
+             "there now. What\n"
+             "lies between the former position and the new one is read again, or never. Without "
+             "--yes it only\n"
+             "shows what it would do.\n"
+             "\n"
+             "Stop the sink first: it is refused with 75 while one of its instances has a session. "
+             "One that is\n"
+             "not seen, since it is frozen or cut off, can write nothing more under its former "
+             "claim.\n",
+     .arguments = offsets_reset_arguments,
+     .run_offsets = command_offsets_reset,
+     .defaults.offsets = {.partition = -1}},
+    {.name = "dead-letters list",
+     .summary = "Show the records that could not become rows, and why.",
+     .help = "Lists pgsluice.dead_letters by topic, partition and offset: where each record came "
+             "from, which\n"
+             "table refused it, and the reason. What was in the records is not shown unless "
+             "--payload asks\n"
+             "for it. The role needs SELECT on pgsluice.dead_letters.\n",
+     .arguments = dead_letters_list_arguments,
+     .run_dead_letters = command_dead_letters_list,
+     .defaults.dead_letters = {.partition = -1, .limit = 100}},
+    {.name = "dead-letters replay",
+     .summary = "Try them again, now that the cause is mended.",
+     .help =
+         "Puts records of pgsluice.dead_letters through the mapping again, with the settings of "
+         "now. Each\n"
+         "row is written in the transaction that takes its dead letter out, so it is written "
+         "exactly once,\n"
+         "also when this is ended in the middle or runs twice at a time. A record that is refused "
+         "again\n"
+         "stays where it is, with the new reason. Run it while the sink runs, or while it does "
+         "not.\n"
+         "\n"
+         "Its rows come later than those that followed them in Kafka. The role needs SELECT, "
+         "UPDATE and\n"
+         "DELETE on pgsluice.dead_letters, and INSERT on the tables.\n"
+         "\n"
+         "Exits with 65 when some were refused again.\n",
+     .arguments = dead_letters_replay_arguments,
+     .run_dead_letters = command_dead_letters_replay,
+     .defaults.dead_letters = {.partition = -1, .limit = INT64_MAX}},
 };
 
 /* --- Texts ------------------------------------------------------------------------------------ */
@@ -82,7 +162,7 @@ static const char examples[] =
     "  SINK_TOPICS='^shop[.].*' SINK_TABLE='events.${topic}' \\\n"
     "  PGSERVICE=warehouse PGPASSWORD_FILE=/run/secrets/postgres pgsluice run\n"
     "\n"
-    "Exit codes: 0 done or drained, 64 usage, 69 server unreachable at "
+    "Exit codes: 0 done or drained, 64 usage, 65 records were refused, 69 server unreachable at "
     "the\n"
     "start, 70 internal error, 75 temporary failure, 78 configuration.\n";
 
@@ -116,8 +196,14 @@ static int print_command_help(const struct command *command)
     buffer_printf(&text, "Usage: pgsluice %s", command->name);
     if (command->option)
         buffer_printf(&text, " [%s]", command->option);
-    buffer_printf(&text, "\n\n%s\nSettings are environment variables: see pgsluice --help.\n",
-                  command->help);
+    if (command->arguments)
+        buffer_append_text(&text, " [OPTION...]");
+    buffer_printf(&text, "\n\n%s", command->help);
+    if (command->arguments) {
+        buffer_append_text(&text, "\nOptions:\n");
+        arguments_help(command->arguments, &text);
+    }
+    buffer_printf(&text, "\nSettings are environment variables: see pgsluice --help.\n");
     int code = output_write(&text);
     buffer_finish(&text);
     return code;
@@ -139,13 +225,55 @@ static int print_version(void)
 
 /* --- The command line ------------------------------------------------------------------------- */
 
-static const struct command *find_command(const char *name)
+/* The second word of a command's name; NULL: it is in another group, or in none. */
+static const char *in_group(const struct command *command, const char *group)
+{
+    size_t len = strlen(group);
+
+    if (strncmp(command->name, group, len) != 0 || command->name[len] != ' ')
+        return NULL;
+    return command->name + len + 1;
+}
+
+/* How many of the words name the command; 0: they do not. */
+static int count_name(const struct command *command, int count, char **words)
+{
+    const char *second = in_group(command, words[0]);
+
+    if (second)
+        return count > 1 && strcmp(words[1], second) == 0 ? 2 : 0;
+    return strcmp(command->name, words[0]) == 0;
+}
+
+static const struct command *find_command(int count, char **words, int *named)
 {
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        if (strcmp(commands[i].name, name) == 0)
+        *named = count_name(&commands[i], count, words);
+        if (*named > 0)
             return &commands[i];
     }
     return NULL;
+}
+
+static bool is_group(const char *word)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (in_group(&commands[i], word))
+            return true;
+    return false;
+}
+
+static int print_group_help(const char *group)
+{
+    struct buffer text = {0};
+
+    buffer_printf(&text, "Usage: pgsluice %s COMMAND [--help]\n\nCommands:\n", group);
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (in_group(&commands[i], group))
+            buffer_printf(&text, "  %-24s%s\n", in_group(&commands[i], group), commands[i].summary);
+    int code = output_write(&text);
+    buffer_finish(&text);
+    return code;
 }
 
 static bool asks_for_help(const char *word)
@@ -155,7 +283,11 @@ static bool asks_for_help(const char *word)
 
 static int refuse(const char *what, const char *word, const char *suggestion)
 {
-    fprintf(stderr, "pgsluice: %s: %s\n", what, word);
+    char *shown = memory_strdup(word);
+
+    printable_make(shown);
+    fprintf(stderr, "pgsluice: %s: %s\n", what, shown);
+    free(shown);
     if (suggestion)
         fprintf(stderr, "Did you mean %s?\n", suggestion);
     fprintf(stderr, "%sSee pgsluice --help.\n", usage_line);
@@ -164,7 +296,7 @@ static int refuse(const char *what, const char *word, const char *suggestion)
 
 static int refuse_command(const char *word)
 {
-    static const char *const others[] = {"help", "--help", "--version"};
+    static const char *const others[] = {"help", "--help", "--version", "dead-letters"};
     struct suggestion best = {0};
 
     for (size_t i = 0; i < COUNT_OF(commands); i++)
@@ -184,6 +316,16 @@ static int refuse_option(const struct command *command, const char *word)
     if (command->option)
         suggest_consider(&best, word, command->option);
     return refuse("unknown option", word, best.word);
+}
+
+/* `config --markdown x` */
+static int refuse_more(char **words)
+{
+    char *what = memory_printf("%s stands alone", words[0]);
+    int code = refuse(what, words[1], NULL);
+
+    free(what);
+    return code;
 }
 
 /* --- The command ------------------------------------------------------------------------------ */
@@ -226,7 +368,17 @@ static void print_problems(struct buffer *problems)
     fprintf(stderr, "pgsluice: the settings are not right:\n%s", buffer_text(problems));
 }
 
-static int run_command(const struct command *command)
+static int call_command(const struct command *command, const struct config *config,
+                        const union options *options)
+{
+    if (command->run_offsets)
+        return command->run_offsets(config, &options->offsets);
+    if (command->run_dead_letters)
+        return command->run_dead_letters(config, &options->dead_letters);
+    return command->run(config);
+}
+
+static int run_command(const struct command *command, const union options *options)
 {
     struct buffer problems = {0};
     struct config config = {0};
@@ -235,9 +387,10 @@ static int run_command(const struct command *command)
     if (!check_libraries())
         return EXIT_INTERNAL;
     prepare_process();
+    config_postgres_settle();
     if (config_load(&config, environ, &problems)) {
         log_start(config.log_level, config.log_format);
-        code = command->run(&config);
+        code = call_command(command, &config, options);
     } else {
         print_problems(&problems);
     }
@@ -246,23 +399,52 @@ static int run_command(const struct command *command)
     return code;
 }
 
+static int run_with_arguments(const struct command *command, int count, char **words)
+{
+    union options options = command->defaults;
+    struct arguments_fault fault;
+
+    if (!arguments_parse(command->arguments, count, words, &options, &fault))
+        return refuse(fault.what, fault.word, fault.suggestion);
+    return run_command(command, &options);
+}
+
 static int dispatch_command(const struct command *command, int count, char **words)
 {
-    if (count == 0)
-        return run_command(command);
-    if (asks_for_help(words[0]))
+    if (count > 0 && asks_for_help(words[0]))
         return print_command_help(command);
-    if (command->option && strcmp(words[0], command->option) == 0 && count == 1)
-        return command->run_option();
-    return refuse_option(command, words[0]);
+    if (command->arguments)
+        return run_with_arguments(command, count, words);
+    if (count == 0)
+        return run_command(command, &command->defaults);
+    if (!command->option || strcmp(words[0], command->option) != 0)
+        return refuse_option(command, words[0]);
+    return count == 1 ? command->run_option() : refuse_more(words);
+}
+
+static int dispatch_group(int count, char **words)
+{
+    struct suggestion best = {0};
+
+    if (count == 1)
+        return refuse("a command has to follow", words[0], NULL);
+    if (asks_for_help(words[1]))
+        return print_group_help(words[0]);
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (in_group(&commands[i], words[0]))
+            suggest_consider(&best, words[1], in_group(&commands[i], words[0]));
+    return refuse(words[1][0] == '-' ? "unknown option" : "unknown command", words[1], best.word);
 }
 
 static int dispatch_help(int count, char **words)
 {
-    const struct command *command = count ? find_command(words[0]) : NULL;
+    int named = 0;
+    const struct command *command = count ? find_command(count, words, &named) : NULL;
 
     if (count == 0)
         return print_help();
+    if (!command && is_group(words[0]))
+        return count == 1 ? print_group_help(words[0]) : dispatch_group(count, words);
     return command ? print_command_help(command) : refuse_command(words[0]);
 }
 
@@ -279,6 +461,9 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return print_version();
 
-    const struct command *command = find_command(argv[1]);
-    return command ? dispatch_command(command, argc - 2, argv + 2) : refuse_command(argv[1]);
+    int named;
+    const struct command *command = find_command(argc - 1, argv + 1, &named);
+    if (command)
+        return dispatch_command(command, argc - 1 - named, argv + 1 + named);
+    return is_group(argv[1]) ? dispatch_group(argc - 1, argv + 1) : refuse_command(argv[1]);
 }

@@ -12,6 +12,12 @@
 /* The exit code that says why a start failed. */
 int boot_exit_code(const struct err *err);
 
+/*
+ * Enough files may be open for sockets to PostgreSQL and to some brokers; the limit is raised as
+ * far as this process may, since nobody knows how many brokers there are. EXIT_DONE or EXIT_CONFIG.
+ */
+int boot_limits(const struct config *config);
+
 /* Connects and migrates or checks the schema, as SINK_MIGRATE says. EXIT_DONE, or the code to exit
  * with. */
 int boot_schema(const struct config *config);

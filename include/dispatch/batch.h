@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/record.h"
 #include "decode/mapping.h"
+#include "dispatch/reasons.h"
 
 #include <sys/queue.h>
 #include <uv.h>
@@ -21,11 +22,12 @@ struct queue;
 struct encode_settings;
 
 enum batch_state {
-    BATCH_FREE,     /* waits to be used again */
-    BATCH_FILLING,  /* waits for more records, until size, bytes or timeout close it */
-    BATCH_ENCODING, /* waits for a worker to hand it back */
-    BATCH_READY,    /* waits for a connection */
-    BATCH_FLUSHING, /* waits for its transaction's outcome */
+    BATCH_FREE,      /* waits to be used again */
+    BATCH_FILLING,   /* waits for more records, until size, bytes or timeout close it */
+    BATCH_ENCODING,  /* waits for a worker to hand it back */
+    BATCH_PRODUCING, /* waits until Kafka has acknowledged its dead letters */
+    BATCH_READY,     /* waits for a connection */
+    BATCH_FLUSHING,  /* waits for its transaction's outcome */
 };
 
 /* Rows that share the columns of one COPY; rows[begin, end) of the batch's buffer. */
@@ -36,11 +38,18 @@ struct batch_segment {
     size_t rows_count;
 };
 
-/* A record that PostgreSQL has refused in an earlier flush: encoded as a dead letter from now on.
- */
-struct batch_refusal {
+/* A record that is a dead letter. */
+struct batch_letter {
     uint32_t index; /* of records */
-    struct err err;
+    size_t begin;   /* dead_letters[begin, end) */
+    size_t end;
+};
+
+/* What the next flush takes: everything, unless a bad record is looked for (dispatch/part.h). */
+struct batch_part {
+    uint32_t end; /* records [first, end) */
+    size_t segments_count;
+    uint32_t dead_count;
 };
 
 struct batch {
@@ -52,8 +61,10 @@ struct batch {
     int32_t partition;
     struct mapping *mapping; /* borrowed: the version it is encoded with; set when it is closed */
     int64_t opened_ms;
-    bool has_headers; /* its records' headers were read, or they have none */
-    int64_t to;       /* the position after this batch: last offset + 1 */
+    uint64_t number;      /* of its first record: dispatch/breaker.h */
+    bool has_headers;     /* its records' headers were read, or they have none */
+    int64_t to;           /* the position after its part: last offset + 1 */
+    int32_t leader_epoch; /* of its records; -1: not known, or not the same for all */
 
     struct record *records;
     uint32_t count;
@@ -61,21 +72,25 @@ struct batch {
     size_t bytes; /* of keys and values */
     struct arena arena;
 
-    /* encode.c's results */
+    uint32_t first; /* the records in front of it are committed, their results are gone */
+
+    /* encode.c's results, of the records [first, end) */
+    uint32_t end; /* count, or where it stopped */
+    struct batch_part part;
     struct buffer rows;
     struct batch_segment *segments;
     size_t segments_count;
     size_t segments_cap;
     struct buffer dead_letters;
-    uint32_t *dead; /* indexes of the records that are dead letters, rising */
+    struct batch_letter *dead; /* in the order of their records */
     uint32_t dead_count;
-    struct err dead_reason; /* the first one's */
+    struct reasons reasons; /* each one's, when they go to a topic */
     uint32_t dead_cap;
-    bool stopped; /* at the record at offset `to`: its partition halts there, for `stop` */
+    struct err dead_reason; /* the first one's */
+    int64_t dead_first;     /* its offset */
+    uint32_t buried_count;  /* dead letters that are committed */
+    bool stopped;           /* at the record `end`: its partition halts there, for `stop` */
     struct err stop;
-
-    struct batch_refusal *refusals; /* in the order of their records */
-    size_t refusals_count;
 
     uv_work_t work;
     void *owner;                            /* the dispatcher, for when the work comes back */
@@ -97,16 +112,11 @@ void batch_reset(struct batch *batch);
 /* Copies a record in. */
 void batch_append(struct batch *batch, const struct record *record);
 
-/* From the worker: remembers that record `index` is a dead letter. */
-void batch_note_dead(struct batch *batch, uint32_t index);
+/* Record `index` is a dead letter: what is appended next is its own. Good until the next one. */
+struct batch_letter *batch_note_dead(struct batch *batch, uint32_t index);
 
-/* On the loop: PostgreSQL has refused the batch's row number `row` (from 0). */
-void batch_refuse_row(struct batch *batch, size_t row, const struct err *err);
-
-/* NULL: not refused. */
-const struct err *batch_refusal(const struct batch *batch, uint32_t index);
-
-size_t batch_rows_count(const struct batch *batch);
+/* How many dead letters are of records in front of this one. */
+uint32_t batch_dead_before(const struct batch *batch, uint32_t index);
 
 /* Bytes held beyond the arena: records and results. */
 size_t batch_overhead_bytes(const struct batch *batch);

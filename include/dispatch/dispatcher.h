@@ -2,10 +2,11 @@
  * Ready batches meet idle connections: the centre of the sink.
  *
  * It owns the queues, the routes, the free batches and the flushes under way; the pool is its own
- * too. Its work is told in four files: dispatch/intake.c (records become ready batches),
+ * too. Its work is told in five files: dispatch/intake.c (records become ready batches),
  * dispatch/ownership.c (the life of a queue), dispatch/dispatcher.c (the turn), dispatch/outcome.c
- * (what follows from a flush). kafka/ brings assignments and records, and carries out what is asked
- * for through the hooks. Thread: loop.
+ * (what follows from a flush), dispatch/isolate.c (finding a record that PostgreSQL refuses).
+ * kafka/ brings assignments and records, and carries out what is asked for through the hooks.
+ * Thread: loop.
  */
 #ifndef DISPATCH_DISPATCHER_H
 #define DISPATCH_DISPATCHER_H
@@ -18,13 +19,22 @@
 #include "dispatch/route.h"
 #include "pg/pool.h"
 
+/* What it asks of the topic of dead letters; with SINK_DEAD_LETTERS=topic and both. */
+struct letters_hooks {
+    void (*produce)(void *opaque, struct batch *batch); /* dispatch/letters.h: letters_produced */
+    void (*abandon)(void *opaque, struct batch *batch); /* it is dropped: no answer any more */
+    void *opaque;
+};
+
 /* What the dispatcher asks of Kafka's side. */
 struct dispatcher_hooks {
     void (*place)(void *opaque, struct queue *queue); /* find where it starts: dispatcher_place */
     void (*start)(void *opaque, struct queue *queue); /* fetch from queue->read_next */
     void (*stop)(void *opaque, struct queue *queue);  /* fetch no more of it; it stays assigned */
     void (*room)(void *opaque);                       /* memory is free again: read on */
+    void (*identify)(void *opaque); /* find the topics' ids: identity_take; NULL: without ids */
     void *opaque;
+    struct letters_hooks letters;
 };
 
 /* Since the start. */
@@ -37,6 +47,7 @@ struct dispatcher_totals {
     uint64_t failed_flushes_count;
     uint64_t dropped_on_revoke_count; /* records that were in memory when their partition left */
     uint64_t rewinds_count;
+    uint64_t lost_count; /* offsets passed unread: SINK_OUT_OF_RANGE=earliest */
 };
 
 struct dispatcher {
@@ -60,6 +71,7 @@ struct dispatcher {
     struct flush_list free_flushes;
     struct flush_settings flush_settings;
     struct encode_settings encode_settings;
+    struct breaker_settings breaker_settings;
 
     struct arena_store store;
     size_t overhead_bytes; /* records and COPY bytes of the batches that are not free */

@@ -12,14 +12,23 @@
 struct encode_settings {
     const char *sink;
     const char *instance;
-    bool keep_dead_letters; /* false: stop at the first record that is no row */
+    bool to_table; /* dead letters are rows of pgsluice.dead_letters */
+    bool to_topic; /* and their reasons are kept. Neither: stop at the first one */
 };
 
 /*
- * Fills the batch's results from its records, mapping and refusals. A record that is no row becomes
- * a dead letter; without dead letters, or when the mapping wants to stop there, the batch ends
- * before it: `to` is then its offset, and `stopped` is set with the reason.
+ * Fills the batch's results from those of its records that are not committed, and its mapping. A
+ * record that is no row becomes a dead letter; without dead letters, or when the mapping wants to
+ * stop there, the batch ends before it: `to` is then its offset, and `stopped` is set with the
+ * reason.
  */
 void encode_batch(struct batch *batch, const struct encode_settings *settings);
+
+/*
+ * PostgreSQL has refused the row of record `index`: the results become what they were if it had
+ * been no row from the beginning. The others are not encoded anew.
+ */
+void encode_refused(struct batch *batch, uint32_t index, const struct encode_settings *settings,
+                    const struct err *reason);
 
 #endif

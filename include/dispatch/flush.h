@@ -27,6 +27,7 @@ struct flush {
     struct batch **batches;   /* borrowed; those of one queue stand together, in offset order */
     size_t batches_count;
     size_t bytes; /* of COPY data */
+    int64_t started_ms;
 
     /* private: */
     size_t batches_cap;
@@ -43,6 +44,8 @@ struct flush {
     size_t piece;     /* of it */
     size_t piece_at;  /* bytes of the piece that were handed out */
     bool header_sent; /* of a binary part */
+    size_t asked;     /* statements in front of the parts */
+    size_t answered;  /* of them, and the last one */
     size_t copied;    /* parts that the server has confirmed */
 };
 
@@ -61,18 +64,20 @@ void flush_start(struct flush *flush, struct conn *conn);
 /* Empties it, for the next use. */
 void flush_reset(struct flush *flush);
 
-/* The row that the server has refused. */
+/* What it was that the server has refused. */
 struct flush_blame {
+    enum {
+        FLUSH_BLAMES_NO_ROW,   /* the move of a position, the table's version, or a dead letter */
+        FLUSH_BLAMES_SOME_ROW, /* which one it did not say: a foreign key, a deferred constraint, a
+                                  trigger after the row */
+        FLUSH_BLAMES_ROW,
+    } kind;
     struct batch *batch;
-    size_t row;                          /* of the batch, from 0 */
+    size_t row;                          /* of the batch's part, from 0 */
     const struct mapping_column *column; /* NULL: the row as a whole */
 };
 
-/*
- * After a failure of ERR_DATA. False: the server did not say (a foreign key, a deferred constraint,
- * a trigger after the row).
- */
-bool flush_blame(const struct flush *flush, const struct conn_error *error,
-                 struct flush_blame *blame);
+/* After a failure of ERR_DATA. */
+struct flush_blame flush_blame(const struct flush *flush, const struct conn_error *error);
 
 #endif

@@ -22,8 +22,18 @@ void intake_drain(struct dispatcher *dispatcher);
 /* Whether everything that was taken in is committed, or dropped. */
 bool intake_is_empty(const struct dispatcher *dispatcher);
 
-/* A batch that is full, whose record was refused, or whose table has changed: BATCH_ENCODING. */
+/* A batch that is full, or whose table has changed: BATCH_ENCODING. */
 void intake_encode(struct dispatcher *dispatcher, struct batch *batch);
+
+/*
+ * PostgreSQL has refused the row of record `index`: it becomes a dead letter, or the batch stops
+ * before it. False: it will be read again first, with headers; the batch is dropped.
+ */
+bool intake_refuse(struct dispatcher *dispatcher, struct batch *batch, uint32_t index,
+                   const struct err *reason);
+
+/* The next flush takes that many of a ready batch's records. */
+void intake_cut(struct dispatcher *dispatcher, struct batch *batch, uint32_t records_count);
 
 /* Every ready batch of the queue that was encoded for a former description of its table. */
 void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue);

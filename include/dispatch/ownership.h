@@ -22,6 +22,9 @@ void ownership_revoke(struct dispatcher *dispatcher, struct queue *queue);
 /* Stops a partition until a later try, and says why; Kafka's errors come here as well. */
 void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err);
 
+/* Goes on at a higher offset; nothing of it is under way, or waits to be sent. */
+void ownership_skip(struct dispatcher *dispatcher, struct queue *queue, int64_t offset);
+
 /*
  * PostgreSQL was away: open queues claim again. It may have lost its last commits, or be another
  * one that never had them, and a queue that has nothing to send would not notice.

@@ -8,6 +8,7 @@
 #define DISPATCH_QUEUE_H
 
 #include "dispatch/batch.h"
+#include "dispatch/breaker.h"
 
 struct flush;
 struct route;
@@ -36,6 +37,11 @@ struct queue {
     int64_t initial;   /* where to start when there is no row; -1: not known yet */
     int64_t read_next; /* the lowest offset that is still wanted */
     int64_t told;      /* the position that Kafka was told */
+    int64_t skip_to;   /* its next claim moves it there, over what is lost; 0: none */
+    int64_t confirmed; /* the position when the topic was last seen to be the one it is of */
+
+    int32_t leader_epoch;  /* of the record before the position; -1: not known */
+    int32_t reading_epoch; /* of the last record that was read; -1: not known */
 
     struct batch_list batches; /* in offset order */
     struct batch *filling;     /* the last of them, or NULL */
@@ -43,14 +49,23 @@ struct queue {
 
     bool claiming;       /* a claim is under way, also when it is revoked meanwhile */
     bool fetching;       /* Kafka's records of this partition come to us */
+    bool held_back;      /* not fetched, to leave memory to other tables: dispatch/fairness.c */
+    bool vanished;       /* its row was there and is gone: placed at the earliest offset */
     bool wants_headers;  /* its records' headers are read: see intake.c */
-    bool alone;          /* its batches are flushed one at a time, to find a bad record */
+    bool alone;          /* a bad record is looked for: see isolate.c */
+    uint32_t window;     /* then: records of one flush; 0: whole batches */
+    uint32_t suspects;   /* then: one of the next ones was refused, it is not known which */
     unsigned tried;      /* its route's changes when the last flush began */
     unsigned attempts;   /* failed flushes in a row */
     unsigned halts;      /* in a row: none of them has moved the position */
     int64_t retry_at_ms; /* nothing is sent before */
+    int64_t
+        moved_ms; /* when something came to it after idleness, its state changed, a flush ended */
     struct err halted;   /* why */
     uint64_t rows_count; /* written since it was assigned */
+
+    uint64_t passed_count; /* records that are in PostgreSQL since it was assigned */
+    struct breaker breaker;
 };
 
 TAILQ_HEAD(queue_list, queue);
@@ -79,7 +94,8 @@ enum queue_outcome {
 
 /*
  * The answer of a claim meets what the queue holds. Afterwards position, epoch and read_next are
- * PostgreSQL's; on QUEUE_GOES_ON, *committed is how many of the first batches are already in there.
+ * PostgreSQL's; on QUEUE_GOES_ON, *committed is how many of the first batches are already in there;
+ * the position may also be behind the part of the first one.
  */
 enum queue_outcome queue_reconcile(struct queue *queue, int64_t next_offset, int64_t epoch,
                                    size_t *committed);

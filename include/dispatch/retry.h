@@ -13,7 +13,7 @@ enum retry_action {
     RETRY_AGAIN, /* the same batches, after delay_ms */
     RETRY_CLAIM, /* whether it was committed, or who owns the position, is unknown: ask, then go on
                   */
-    RETRY_ISOLATE, /* one record is to blame: find it, make it a dead letter, send the others */
+    RETRY_ISOLATE, /* a record is to blame: find it, make it a dead letter, send the others */
     RETRY_RELOAD,  /* the table may have changed: read its description; again, or halt if it is the
                       same */
     RETRY_HALT,    /* the partition stops until somebody mends it */

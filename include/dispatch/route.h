@@ -8,6 +8,7 @@
 #include "config.h"
 #include "decode/mapping.h"
 #include "pg/conn.h"
+#include "pg/offsets.h"
 
 enum route_state {
     ROUTE_UNKNOWN, /* waits for a connection, to read the table's description */
@@ -28,7 +29,12 @@ struct route {
     struct err err;          /* of ROUTE_BROKEN, and of the last load that failed */
     unsigned attempts;       /* loads that failed in a row */
     int64_t retry_at_ms;     /* no load before */
-    unsigned changes;        /* loads that brought another mapping or table version than before */
+    bool identified;       /* topic_id is that of the topic that is there now, as far as we know */
+    int64_t identified_ms; /* when it last was */
+    char topic_id[OFFSETS_TOPIC_ID_BYTES + 1];  /* Kafka's; "": not known, or there are none */
+    char former_id[OFFSETS_TOPIC_ID_BYTES + 1]; /* of the topic that it has replaced */
+    bool stuck;       /* its table has taken no rows for a while: dispatch/fairness.c */
+    unsigned changes; /* loads that brought another mapping or table version than before */
 
     /* private: */
     const struct config *config;

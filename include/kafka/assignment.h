@@ -17,7 +17,10 @@ struct assignment_slot {
     bool start;          /* to be fetched from queue->read_next, anew if it is fetched already */
     bool stop;           /* not to be fetched any more */
     bool place;          /* its start has to be asked for */
-    int64_t asked_ms;    /* when it was, last */
+    bool faulty;         /* what comes next can't be read: halts once all before is written */
+    bool out_of_range;   /* can't be fetched from where it should: waits for the log's range */
+    bool range;          /* that has to be asked for */
+    int64_t asked_ms;    /* when one of them was, last */
 };
 
 struct assignment_topic {

@@ -12,8 +12,12 @@
 /* A consumer that is in no group yet. NULL (ERR_CONFIG): a property is wrong. */
 rd_kafka_t *client_create(const struct config *config, struct err *err);
 
+/* The producer of dead letters, idempotent. NULL (ERR_CONFIG): a property is wrong. */
+rd_kafka_t *client_create_producer(const struct config *config, struct err *err);
+
 /*
- * Waits until the cluster answers and, for a list of topics, has all of them. Blocking, at most
+ * Waits until the cluster answers and, for a list of topics, has all of them, as well as that of
+ * dead letters. Blocking, at most
  * timeout_ms. False: ERR_OUTAGE, unreachable; ERR_CONFIG, a topic does not exist.
  */
 bool client_check(rd_kafka_t *client, const struct config *config, int64_t timeout_ms,

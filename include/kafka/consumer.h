@@ -7,6 +7,7 @@
 
 #include "kafka/committer.h"
 #include "kafka/fetching.h"
+#include "kafka/topic_ids.h"
 
 struct consumer_counts {
     uint64_t assigns_count;
@@ -30,6 +31,7 @@ struct consumer {
     struct waker waker;
     struct committer committer;
     struct positions positions;
+    struct topic_ids topic_ids;
     struct fetching fetching;
     uv_prepare_t turn;
     uv_timer_t timer;

@@ -13,4 +13,10 @@
 /* Appends it. False: the message has no headers, and nothing was appended. */
 bool headers_append(struct buffer *out, const rd_kafka_message_t *message);
 
+/*
+ * The headers that such an array tells of; NULL data: none. They are the caller's, until a message
+ * takes them. Names are as headers_append has left them.
+ */
+rd_kafka_headers_t *headers_parse(struct slice json);
+
 #endif

@@ -2,14 +2,15 @@
  * One non-blocking PostgreSQL connection on the loop.
  *
  * A connection runs one job at a time: a simple Query, whose results the job is shown in order, and
- * whose COPY ... FROM STDIN statements it feeds. Nothing here blocks but name resolution, which
- * libpq does inside PQconnectStart. Thread: loop.
+ * whose COPY ... FROM STDIN statements it feeds. Nothing here blocks, as long as the session's
+ * hosts have addresses (pg/resolver.h). One that turns out to be read-only counts as lost. Thread:
+ * loop.
  */
 #ifndef PG_CONN_H
 #define PG_CONN_H
 
-#include "base/err.h"
 #include "base/slice.h"
+#include "pg/conn_error.h"
 #include "pg/session.h"
 
 #include <libpq-fe.h>
@@ -22,16 +23,6 @@ enum conn_state {
     CONN_IDLE,       /* waits for a job */
     CONN_QUERYING,   /* waits for results of the job's query */
     CONN_COPYING,    /* waits until the socket takes more of the job's COPY data */
-};
-
-/* What the server said, beyond err. Texts may be empty. */
-struct conn_error {
-    struct err err;
-    char
-        context[512]; /* of PG_DIAG_CONTEXT, from COPY's own line on; holds payload: never logged */
-    char constraint[64];
-    char function[64]; /* of the server's source, PG_DIAG_SOURCE_FUNCTION */
-    bool lost; /* the connection is gone: whether the transaction was committed is unknown */
 };
 
 struct conn;

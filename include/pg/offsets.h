@@ -19,18 +19,28 @@ struct offsets_claim {
     const char *topic;
     int32_t partition;
     const char *owner;
-    int64_t initial; /* where a partition without a row starts; -1: make no row */
+    int64_t initial;      /* where a partition without a row starts; -1: make no row */
+    const char *topic_id; /* kept in a row that has none; NULL or "": not known */
+    int64_t skip_from;    /* if the row is there, it moves to skip_to: what is between is lost */
+    int64_t skip_to;      /* 0: nothing is */
 };
 
 /*
  * A claim waits for a flush of the former owner, at most 2 s (then 55P03), raises the epoch and
- * returns the row: next_offset, epoch. No row: the partition was never claimed, and initial is -1.
+ * returns the row: next_offset, epoch, topic_id, leader_epoch. No row: the partition was never
+ * claimed, and initial is -1. A row that it makes is on PostgreSQL's disk before the answer: lost
+ * in a crash, it would be made anew at a later offset (SINK_START), and the records between would
+ * be skipped.
  */
 void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim);
+
+enum { OFFSETS_TOPIC_ID_BYTES = 32 };
 
 struct offsets_position {
     int64_t next_offset;
     int64_t epoch;
+    char topic_id[OFFSETS_TOPIC_ID_BYTES + 1]; /* of the topic that it belongs to; "": not known */
+    int32_t leader_epoch;                      /* of the record before it; -1: not known */
 };
 
 /* False: the answer has no row. */
@@ -44,12 +54,29 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
  */
 void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, const char *own_pids);
 
+struct offsets_start {
+    const char *topic;
+    int32_t partition;
+    int64_t next_offset;
+};
+
+/* Topics of which the sink has a position: one row each. */
+void offsets_topics_sql(struct buffer *sql, const char *sink);
+
+/*
+ * Makes rows, on disk before the answer, for partitions of topics of which the sink has no position
+ * yet: of two replicas that start at once, one decides for all of a topic's partitions.
+ */
+void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
+                       const struct offsets_start *starts, size_t count);
+
 struct offsets_move {
     const char *topic;
     int32_t partition;
     int64_t epoch;
-    int64_t from; /* next_offset before */
-    int64_t to;   /* and after */
+    int64_t from;         /* next_offset before */
+    int64_t to;           /* and after */
+    int32_t leader_epoch; /* of the last record; -1: not known */
 };
 
 /* "SELECT pgsluice.advance(...);" Raises SQLSTATE_FENCED unless every move applies. */

@@ -3,13 +3,14 @@
  *
  * It keeps `min` connections open, opens more up to `max` while somebody finds none idle, closes
  * surplus ones that were idle for a minute, and reconnects lost ones with backoff and jitter, for
- * ever. While the server is away only one attempt is under way at a time. Thread: loop.
+ * ever. Only one attempt is under way at a time. Thread: loop.
  */
 #ifndef PG_POOL_H
 #define PG_POOL_H
 
 #include "base/buffer.h"
 #include "pg/conn.h"
+#include "pg/resolver.h"
 
 TAILQ_HEAD(conn_list, conn);
 
@@ -30,6 +31,8 @@ struct pool {
     uv_loop_t *loop;
     struct pool_options options;
     struct conn *conns;
+    struct resolver resolver; /* of the attempt under way, before it connects */
+    size_t first_server;      /* the one that an attempt begins with */
     struct conn_list closed;
     struct conn_list connecting;
     struct conn_list idle;

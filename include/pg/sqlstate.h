@@ -13,9 +13,15 @@
 /* What pgsluice.expect_table raises when the table has changed since rows were encoded for it. */
 #define SQLSTATE_TABLE_CHANGED "PS002"
 
+/* read_only_sql_transaction: a standby, or default_transaction_read_only. */
+#define SQLSTATE_READ_ONLY "25006"
+
+/* A statement was canceled: by statement_timeout, or by somebody. */
+#define SQLSTATE_CANCELED "57014"
+
 /*
  * Whether only code that belongs to the table chooses it: PL/pgSQL's own errors, and the codes that
- * the SQL standard leaves to users. With a line of COPY it is a verdict on that row.
+ * the SQL standard leaves to users. In answer to rows it is a verdict on one of them.
  */
 bool sqlstate_is_of_user_code(const char *sqlstate);
 

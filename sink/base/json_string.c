@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { HEX_ESCAPE_BYTES = 6 }; /* \uXXXX */
+enum { HEX_ESCAPE_BYTES = 6 }; /* \u and four digits */
 
 /* --- Unescaping ------------------------------------------------------------------------------ */
 
@@ -51,7 +51,7 @@ static char *put_utf8(char *out, uint32_t code)
     return out;
 }
 
-/* One \uXXXX, or two that are a surrogate pair. Moves *at behind them. */
+/* One \u with its four digits, or two that are a surrogate pair. Moves *at behind them. */
 static char *put_hex_escape(char *out, const char **at, const char *end)
 {
     uint32_t code = read_unit(*at);

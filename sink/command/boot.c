@@ -5,6 +5,10 @@
 #include "pg/session.h"
 
 #include <string.h>
+#include <sys/resource.h>
+
+/* What is open without PostgreSQL (the loop, the log, librdkafka's pipes), and some brokers. */
+enum { FILES_MIN = 48 };
 
 int boot_exit_code(const struct err *err)
 {
@@ -29,6 +33,26 @@ static int fail(const char *event, const struct err *err)
 {
     log_error(event, LOG_STR("class", err_class_name(err->class)), LOG_ERR(err));
     return boot_exit_code(err);
+}
+
+int boot_limits(const struct config *config)
+{
+    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max;
+    struct rlimit limit = {0};
+    struct err err;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+        return EXIT_DONE;
+    err_set(&err, ERR_CONFIG,
+            "the limit of open files (ulimit -n) is %llu: at least %llu are needed with "
+            "SINK_POOL_MAX=%lld",
+            (unsigned long long)limit.rlim_cur, (unsigned long long)needed,
+            (long long)config->pool_max);
+    return fail("too few files", &err);
 }
 
 static bool apply(PGconn *connection, const struct config *config, struct err *err)

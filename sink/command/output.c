@@ -6,7 +6,8 @@
 
 int output_write(const struct buffer *text)
 {
-    fwrite(text->data, 1, text->len, stdout);
+    if (text->len > 0)
+        fwrite(text->data, 1, text->len, stdout);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return EXIT_DONE;
     fprintf(stderr, "pgsluice: standard output: %s\n", strerror(errno));

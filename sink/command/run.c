@@ -1,7 +1,7 @@
 /*
  * `pgsluice run`: boot, serve, drain.
  *
- *   boot (blocking):  schema -> tables -> topics
+ *   boot (blocking):  limits -> schema -> tables -> topics -> first start
  *   SERVING --signal--> FLUSHING --nothing left--> TELLING --answered--> LEAVING --left--> CLOSING
  *      |                    |                         |                     ^  |              ^
  *      |                    +--- the time that leaving needs is left -------+  +-- time over --+
@@ -11,14 +11,19 @@
  * next owner reads it again. A second signal exits at once, for the same reason.
  *
  * The order of closing is the order of dependence: the consumer needs the dispatcher, both need the
- * loop, and the client goes last, after every one of its queues.
+ * loop, and the clients go last, after every one of their queues.
  */
 #include "command/run.h"
 
 #include "base/clock.h"
 #include "command/boot.h"
+#include "command/first_start.h"
+#include "command/watchdog.h"
+#include "config_postgres.h"
 #include "dispatch/intake.h"
 #include "kafka/consumer.h"
+#include "kafka/credentials.h"
+#include "kafka/dead_letter_topic.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -43,8 +48,12 @@ struct run {
     uv_timer_t drain_timer;
     uv_timer_t report_timer;
     rd_kafka_t *client;
+    rd_kafka_t *producer; /* of dead letters; NULL: they do not go to a topic */
     struct dispatcher dispatcher;
     struct consumer consumer;
+    struct watchdog watchdog;
+    struct dead_letter_topic dead_letter_topic;
+    struct credentials credentials;
     enum run_state state;
     int64_t started_ms;
     int64_t drain_deadline_ms;
@@ -67,12 +76,16 @@ static void set_state(struct run *run, enum run_state to)
 static void close_all(struct run *run)
 {
     set_state(run, RUN_CLOSING);
+    watchdog_close(&run->watchdog);
     dispatcher_close(&run->dispatcher);
     consumer_close(&run->consumer);
+    if (run->producer)
+        dead_letter_topic_close(&run->dead_letter_topic);
     uv_close((uv_handle_t *)&run->sigterm, NULL);
     uv_close((uv_handle_t *)&run->sigint, NULL);
     uv_close((uv_handle_t *)&run->drain_timer, NULL);
     uv_close((uv_handle_t *)&run->report_timer, NULL);
+    credentials_close(&run->credentials);
 }
 
 static void step_drain(struct run *run)
@@ -124,6 +137,7 @@ static void on_signal(uv_signal_t *handle, int number)
         _exit(EXIT_TEMPORARY);
     }
     log_info("draining", LOG_INT("signal", number));
+    watchdog_stop(&run->watchdog); /* the drain has its own deadline */
     set_state(run, RUN_FLUSHING);
     run->signalled_ms = clock_now_ms();
     run->drain_deadline_ms = clock_now_ms() + run->config->drain_timeout_ms;
@@ -173,6 +187,7 @@ static void log_summary(const struct run *run)
              LOG_INT("records_read", (int64_t)run->consumer.reader.records_count),
              LOG_INT("dropped_on_revoke", (int64_t)totals->dropped_on_revoke_count),
              LOG_INT("rewinds", (int64_t)totals->rewinds_count),
+             LOG_INT("lost", (int64_t)totals->lost_count),
              LOG_INT("assigns", (int64_t)run->consumer.counts.assigns_count),
              LOG_INT("revokes", (int64_t)run->consumer.counts.revokes_count),
              LOG_INT("losses", (int64_t)run->consumer.counts.losses_count),
@@ -181,6 +196,20 @@ static void log_summary(const struct run *run)
 
 /* Opening. */
 
+/* libuv lets the name service have half of its threads, or the only one: a slow answer must not
+ * keep batches waiting. */
+static bool asks_names(void)
+{
+    struct config_servers servers;
+    bool names = false;
+
+    config_servers_read(&servers);
+    for (size_t i = 0; i < servers.count; i++)
+        names |= config_server_is_name(&servers.list[i]);
+    config_servers_finish(&servers);
+    return names;
+}
+
 /* libuv reads it when the first job is queued. */
 static void set_workers(const struct config *config)
 {
@@ -188,7 +217,7 @@ static void set_workers(const struct config *config)
     long workers = config->workers > 0 ? (long)config->workers : cores > 2 ? cores - 1 : 1;
     char text[24];
 
-    snprintf(text, sizeof(text), "%ld", workers);
+    snprintf(text, sizeof(text), "%ld", workers + asks_names());
     setenv("UV_THREADPOOL_SIZE", text, 1);
 }
 
@@ -208,6 +237,15 @@ static void open_timers(struct run *run)
     uv_timer_start(&run->report_timer, on_report, REPORT_MS, REPORT_MS);
 }
 
+static struct letters_hooks open_dead_letter_topic(struct run *run)
+{
+    dead_letter_topic_open(&run->dead_letter_topic, &run->loop, run->producer, run->config,
+                           &run->dispatcher);
+    run->dead_letter_topic.on_fatal = on_fatal;
+    run->dead_letter_topic.opaque = run;
+    return dead_letter_topic_hooks(&run->dead_letter_topic);
+}
+
 static void open_all(struct run *run)
 {
     struct dispatcher_hooks hooks;
@@ -217,11 +255,15 @@ static void open_all(struct run *run)
     open_signal(run, &run->sigterm, SIGTERM);
     open_signal(run, &run->sigint, SIGINT);
     open_timers(run);
+    credentials_open(&run->credentials, &run->loop, run->config, run->client, run->producer);
     consumer_init(&run->consumer, &run->loop, run->client, run->config, &run->dispatcher);
     run->consumer.on_fatal = on_fatal;
     run->consumer.opaque = run;
     hooks = consumer_hooks(&run->consumer);
+    if (run->producer)
+        hooks.letters = open_dead_letter_topic(run);
     dispatcher_open(&run->dispatcher, &run->loop, run->config, &hooks);
+    watchdog_open(&run->watchdog, &run->loop, run->config, run->client, &run->dispatcher);
     if (!consumer_subscribe(&run->consumer, &err)) {
         log_error("can't subscribe", LOG_ERR(&err));
         run->exit_code = boot_exit_code(&err);
@@ -239,37 +281,61 @@ static void on_alarm(int number)
     _exit(alarm_exit_code);
 }
 
+static void destroy_clients(const struct run *run)
+{
+    rd_kafka_destroy_flags(run->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (run->producer)
+        rd_kafka_destroy(run->producer);
+}
+
 static void finish_all(struct run *run)
 {
     log_summary(run);
     dispatcher_finish(&run->dispatcher);
     consumer_finish(&run->consumer);
+    credentials_finish(&run->credentials);
     int busy = uv_loop_close(&run->loop);
     assert(busy == 0);
     alarm_exit_code = run->exit_code;
     signal(SIGALRM, on_alarm);
     alarm(DESTROY_S);
-    rd_kafka_destroy_flags(run->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    destroy_clients(run);
     alarm(0);
+    dead_letter_topic_finish(&run->dead_letter_topic);
+}
+
+static bool create_clients(struct run *run, struct err *err)
+{
+    run->client = client_create(run->config, err);
+    if (!run->client || !config_sends_letters_to_topic(run->config))
+        return run->client != NULL;
+    run->producer = client_create_producer(run->config, err);
+    if (run->producer)
+        return true;
+    rd_kafka_destroy(run->client);
+    return false;
 }
 
 static int boot(struct run *run)
 {
     struct err err;
-    int code = boot_schema(run->config);
+    int code = boot_limits(run->config);
 
+    if (code == EXIT_DONE)
+        code = boot_schema(run->config);
     if (code == EXIT_DONE)
         code = boot_tables(run->config);
     if (code != EXIT_DONE)
         return code;
-    run->client = client_create(run->config, &err);
-    if (!run->client) {
+    if (!create_clients(run, &err)) {
         log_error("Kafka can't be used", LOG_ERR(&err));
         return boot_exit_code(&err);
     }
     code = boot_topics(run->config, run->client);
+    if (code == EXIT_DONE)
+        code = first_start(run->config, run->client);
     if (code != EXIT_DONE)
-        rd_kafka_destroy(run->client);
+        destroy_clients(run);
     return code;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/json_string.h"
 
-enum { UNICODE_ESCAPE_LEN = 6 }; /* \uXXXX */
+enum { UNICODE_ESCAPE_LEN = 6 }; /* \u and four digits */
 
 /* 0 to 15, or -1. */
 static int hex_digit(char byte)
@@ -19,7 +19,7 @@ static int hex_digit(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* The code unit of the \uXXXX at `at`, or -1 when there is none. */
+/* The code unit of the \u escape at `at`, or -1 when there is none. */
 static int32_t unicode_escape(const char *at, const char *end)
 {
     int32_t unit = 0;

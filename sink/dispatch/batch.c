@@ -1,15 +1,25 @@
 /*
- *            first record        size, bytes, timeout          encoded             flush begins
- *   FREE ----------------> FILLING -----------------> ENCODING ---------> READY --------------->
- * FLUSHING ^                      |                           ^  |              |  ^ |  |  |
- *     +---- revoked ---------+                           |  |              |  +--- rolled back --+
- * |  |
- *     +---- revoked ----------------------------------------+--------------+ |  | | +------- a row
- * was refused ----------------+  |
- *     +------------------------------------------------------------------- committed
- * -------------------+
+ *   FREE
+ *    | first record
+ *    v
+ *   FILLING
+ *    | size, bytes, timeout
+ *    v
+ *   ENCODING <--------------+
+ *    | encoded              | the table's description has changed
+ *    v                      |
+ *   READY ------------------+
+ *    | ^  ^ | dead letters for the topic
+ *    | |  | v
+ *    | |  PRODUCING: READY again when they are acknowledged
+ *    | |
+ *    v | rolled back, or a part committed
+ *   FLUSHING
+ *    | committed
+ *    v
+ *   FREE
  *
- * READY also goes back to ENCODING when the table's description has changed.
+ * When its partition is revoked, a batch is FREE at once, or when its worker or flush is over.
  */
 #include "dispatch/batch.h"
 
@@ -20,12 +30,16 @@
 
 void batch_set_state(struct batch *batch, enum batch_state to)
 {
-    static const bool allowed[5][5] = {
+    static const bool allowed[6][6] = {
         [BATCH_FREE] = {[BATCH_FILLING] = true},
         [BATCH_FILLING] = {[BATCH_ENCODING] = true, [BATCH_FREE] = true},
         [BATCH_ENCODING] = {[BATCH_READY] = true, [BATCH_FREE] = true},
-        [BATCH_READY] = {[BATCH_FLUSHING] = true, [BATCH_ENCODING] = true, [BATCH_FREE] = true},
-        [BATCH_FLUSHING] = {[BATCH_READY] = true, [BATCH_ENCODING] = true, [BATCH_FREE] = true},
+        [BATCH_PRODUCING] = {[BATCH_READY] = true, [BATCH_FREE] = true},
+        [BATCH_READY] = {[BATCH_FLUSHING] = true,
+                         [BATCH_ENCODING] = true,
+                         [BATCH_PRODUCING] = true,
+                         [BATCH_FREE] = true},
+        [BATCH_FLUSHING] = {[BATCH_READY] = true, [BATCH_FREE] = true},
     };
 
     assert(allowed[batch->state][to]);
@@ -37,6 +51,7 @@ struct batch *batch_create(struct arena_store *store)
     struct batch *batch = memory_new(sizeof(*batch));
 
     arena_init(&batch->arena, store);
+    batch->leader_epoch = -1;
     return batch;
 }
 
@@ -47,10 +62,10 @@ void batch_destroy(struct batch *batch)
     arena_reset(&batch->arena);
     buffer_finish(&batch->rows);
     buffer_finish(&batch->dead_letters);
+    reasons_finish(&batch->reasons);
     free(batch->records);
     free(batch->segments);
     free(batch->dead);
-    free(batch->refusals);
     free(batch);
 }
 
@@ -60,14 +75,19 @@ void batch_reset(struct batch *batch)
     arena_reset(&batch->arena);
     buffer_reset(&batch->rows);
     buffer_reset(&batch->dead_letters);
+    reasons_reset(&batch->reasons);
     batch->queue = NULL;
     batch->mapping = NULL;
     batch->count = 0;
     batch->bytes = 0;
+    batch->first = 0;
+    batch->end = 0;
+    batch->part = (struct batch_part){0};
     batch->segments_count = 0;
     batch->dead_count = 0;
-    batch->refusals_count = 0;
+    batch->buried_count = 0;
     batch->stopped = false;
+    batch->leader_epoch = -1;
 }
 
 static void grow_records(struct batch *batch)
@@ -102,34 +122,14 @@ void batch_append(struct batch *batch, const struct record *record)
     batch->to = record->offset + 1;
 }
 
-void batch_note_dead(struct batch *batch, uint32_t index)
+uint32_t batch_dead_before(const struct batch *batch, uint32_t index)
 {
-    if (batch->dead_count == batch->dead_cap) {
-        batch->dead_cap = batch->dead_cap ? batch->dead_cap * 2 : 16;
-        batch->dead = memory_resize(batch->dead, batch->dead_cap * sizeof(*batch->dead));
-    }
-    batch->dead[batch->dead_count++] = index;
-}
-
-/* Rows are the records that are not dead, in order: skip the dead ones up to the row. */
-static uint32_t record_of_row(const struct batch *batch, size_t row)
-{
-    uint32_t index = (uint32_t)row;
-
-    for (uint32_t i = 0; i < batch->dead_count && batch->dead[i] <= index; i++)
-        index++;
-    return index;
-}
-
-/* How many refusals are of records in front of this one: they are in the order of their records. */
-static size_t refusals_before(const struct batch *batch, uint32_t index)
-{
-    size_t low = 0;
-    size_t high = batch->refusals_count;
+    uint32_t low = 0;
+    uint32_t high = batch->dead_count;
 
     while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (batch->refusals[middle].index < index)
+        uint32_t middle = low + (high - low) / 2;
+        if (batch->dead[middle].index < index)
             low = middle + 1;
         else
             high = middle;
@@ -137,38 +137,25 @@ static size_t refusals_before(const struct batch *batch, uint32_t index)
     return low;
 }
 
-void batch_refuse_row(struct batch *batch, size_t row, const struct err *err)
+struct batch_letter *batch_note_dead(struct batch *batch, uint32_t index)
 {
-    uint32_t index = record_of_row(batch, row);
-    size_t at = refusals_before(batch, index);
-    size_t behind = batch->refusals_count - at;
+    uint32_t at = batch_dead_before(batch, index);
 
-    batch->refusals =
-        memory_resize(batch->refusals, (batch->refusals_count + 1) * sizeof(*batch->refusals));
-    memmove(&batch->refusals[at + 1], &batch->refusals[at], behind * sizeof(*batch->refusals));
-    batch->refusals[at] = (struct batch_refusal){.index = index, .err = *err};
-    batch->refusals_count++;
-}
-
-const struct err *batch_refusal(const struct batch *batch, uint32_t index)
-{
-    size_t at = refusals_before(batch, index);
-
-    if (at < batch->refusals_count && batch->refusals[at].index == index)
-        return &batch->refusals[at].err;
-    return NULL;
-}
-
-size_t batch_rows_count(const struct batch *batch)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < batch->segments_count; i++)
-        count += batch->segments[i].rows_count;
-    return count;
+    if (batch->dead_count == batch->dead_cap) {
+        batch->dead_cap = batch->dead_cap ? batch->dead_cap * 2 : 16;
+        batch->dead = memory_resize(batch->dead, batch->dead_cap * sizeof(*batch->dead));
+    }
+    memmove(&batch->dead[at + 1], &batch->dead[at],
+            (batch->dead_count - at) * sizeof(*batch->dead));
+    batch->dead[at] = (struct batch_letter){
+        .index = index, .begin = batch->dead_letters.len, .end = batch->dead_letters.len};
+    batch->dead_count++;
+    return &batch->dead[at];
 }
 
 size_t batch_overhead_bytes(const struct batch *batch)
 {
-    return batch->cap * sizeof(*batch->records) + batch->rows.cap + batch->dead_letters.cap;
+    return batch->cap * sizeof(*batch->records) + batch->rows.cap + batch->dead_letters.cap +
+           batch->segments_cap * sizeof(*batch->segments) + batch->dead_cap * sizeof(*batch->dead) +
+           reasons_bytes(&batch->reasons);
 }

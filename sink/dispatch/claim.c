@@ -1,8 +1,8 @@
 /*
- *   claim_start --> answered: taken, or no row ------------------------------> on_done
- *        |                                                                     ^
- *        +--> 55P03, the row is locked for 2 s --> end the frozen backend ------+ (failed: try
- * again)
+ *   claim_start --> answered: taken, or no row -------------------------------> on_done
+ *        |                                                                        ^
+ *        +--> 55P03, the row is locked for 2 s --> end the frozen backend --------+
+ *                                                     (failed: try again)
  *
  * The race that makes the claim a locking statement and not a SELECT:
  * 1. The old owner's flush is under way; the row says 100, its transaction has set 200.

@@ -2,8 +2,8 @@
  * The loop's turn.
  *
  *   records --> queue --> batch --> encode (worker) --> ready list --+
- *                                                                    | turn: idle connections are
- * given unrouted queues (their table's description is wanted) -----------+ 1. descriptions to load
+ *                                                                    | turn: idle connections get
+ *   unrouted queues (their table's description is wanted) -----------+ 1. descriptions to load
  *   unclaimed queues ------------------------------------------------+ 2. positions to claim
  *                                                                      3. flushes
  *
@@ -21,9 +21,12 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "dispatch/fairness.h"
+#include "dispatch/identity.h"
 #include "dispatch/intake.h"
 #include "dispatch/outcome.h"
 #include "dispatch/ownership.h"
+#include "dispatch/part.h"
 #include "ops/log.h"
 
 #include <assert.h>
@@ -57,6 +60,7 @@ void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *que
               LOG_INT("partition", queue->partition),
               LOG_STR("from", queue_state_name(queue->state)), LOG_STR("to", queue_state_name(to)));
     queue_set_state(queue, to, dispatcher->queues);
+    queue->moved_ms = clock_now_ms();
     dispatcher_update_ready(dispatcher, queue);
 }
 
@@ -73,8 +77,8 @@ static struct flush *take_flush(struct dispatcher *dispatcher)
 }
 
 /* The queue's leading ready batches of this mapping, while the flush is below its limit. */
-static bool add_queue(struct flush *flush, struct queue *queue, const struct mapping *mapping,
-                      size_t limit_bytes)
+static bool add_queue(struct dispatcher *dispatcher, struct flush *flush, struct queue *queue,
+                      const struct mapping *mapping, size_t limit_bytes)
 {
     struct batch *batch;
     size_t before = flush->batches_count;
@@ -83,6 +87,8 @@ static bool add_queue(struct flush *flush, struct queue *queue, const struct map
         /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
         if (batch->state != BATCH_READY || batch->mapping != mapping || flush->bytes >= limit_bytes)
             break;
+        if (queue->alone)
+            intake_cut(dispatcher, batch, queue->window ? queue->window : PART_WHOLE);
         flush_add(flush, batch);
         if (queue->alone || batch->stopped)
             break;
@@ -90,9 +96,19 @@ static bool add_queue(struct flush *flush, struct queue *queue, const struct map
     return flush->batches_count > before;
 }
 
-static void start_flush(struct dispatcher *dispatcher, struct conn *conn)
+/* The oldest ready one whose table may have a connection; NULL: there is none. */
+static struct queue *wanted_flush(const struct dispatcher *dispatcher)
 {
-    struct queue *queue = TAILQ_FIRST(&dispatcher->ready);
+    struct queue *queue;
+
+    TAILQ_FOREACH (queue, &dispatcher->ready, ready_entry)
+        if (fairness_may_flush(dispatcher, queue))
+            return queue;
+    return NULL;
+}
+
+static void start_flush(struct dispatcher *dispatcher, struct queue *queue, struct conn *conn)
+{
     struct flush *flush = take_flush(dispatcher);
     const struct mapping *mapping = TAILQ_FIRST(&queue->batches)->mapping;
     size_t limit_bytes = (size_t)dispatcher->config->batch_bytes;
@@ -101,7 +117,7 @@ static void start_flush(struct dispatcher *dispatcher, struct conn *conn)
 
     while (queue && flush->bytes < limit_bytes && partitions < FLUSH_PARTITIONS_MAX) {
         struct queue *next = TAILQ_NEXT(queue, ready_entry);
-        partitions += add_queue(flush, queue, mapping, limit_bytes);
+        partitions += add_queue(dispatcher, flush, queue, mapping, limit_bytes);
         queue = alone ? NULL : next;
         while (queue && queue->alone)
             queue = TAILQ_NEXT(queue, ready_entry);
@@ -144,6 +160,7 @@ static struct queue *wanted_claim(struct dispatcher *dispatcher)
 
     TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_UNCLAIMED], entry)
         if (!queue->flush && !queue->claiming && now_ms >= queue->retry_at_ms &&
+            identity_is_known(dispatcher, queue->route) &&
             (queue->attempts == 0 || may_retry_claim(dispatcher, now_ms - queue->retry_at_ms)))
             return queue;
     return NULL;
@@ -154,8 +171,9 @@ static bool give_work(struct dispatcher *dispatcher)
 {
     struct route *route = wanted_route(dispatcher);
     struct queue *unclaimed = wanted_claim(dispatcher);
+    struct queue *ready = wanted_flush(dispatcher);
 
-    if (!route && !unclaimed && TAILQ_EMPTY(&dispatcher->ready))
+    if (!route && !unclaimed && !ready)
         return false;
     struct conn *conn = pool_acquire(&dispatcher->pool);
     if (!conn)
@@ -165,7 +183,7 @@ static bool give_work(struct dispatcher *dispatcher)
     else if (unclaimed)
         ownership_claim(dispatcher, unclaimed, conn);
     else
-        start_flush(dispatcher, conn);
+        start_flush(dispatcher, ready, conn);
     return true;
 }
 
@@ -189,6 +207,7 @@ static void on_retry_tick(uv_timer_t *timer)
         struct queue *next = TAILQ_NEXT(queue, entry);
         if (now_ms >= queue->retry_at_ms && !queue->flush && !dispatcher->draining) {
             route_forget(queue->route);
+            identity_forget(dispatcher, queue->route);
             dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNROUTED);
         }
         queue = next;
@@ -196,6 +215,7 @@ static void on_retry_tick(uv_timer_t *timer)
     TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_OPEN], entry)
         if (queue->attempts > 0)
             dispatcher_update_ready(dispatcher, queue);
+    fairness_check(dispatcher);
 }
 
 /* Opening and closing. */
@@ -253,7 +273,12 @@ void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struc
     dispatcher->encode_settings = (struct encode_settings){
         .sink = config->name,
         .instance = config->instance_id,
-        .keep_dead_letters = config->dead_letters == CONFIG_DEAD_LETTERS_TABLE,
+        .to_table = config_keeps_letters_in_table(config),
+        .to_topic = config_sends_letters_to_topic(config),
+    };
+    dispatcher->breaker_settings = (struct breaker_settings){
+        .window = (uint64_t)config->dead_letter_window,
+        .limit = (uint64_t)(config->dead_letter_window * config->dead_letter_max_share / 100),
     };
     init_handles(dispatcher, loop);
     pool_open(&dispatcher->pool, loop,

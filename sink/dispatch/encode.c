@@ -8,6 +8,7 @@
 #include "dispatch/encode.h"
 
 #include "base/memory.h"
+#include "dispatch/part.h"
 #include "pg/dead_letters.h"
 
 #include <inttypes.h>
@@ -63,8 +64,10 @@ static bool encode_column(struct buffer *rows, const struct mapping_column *colu
 static bool encode_binary_row(const struct mapping *mapping, const struct value *values,
                               uint64_t mask, struct buffer *rows, struct err *err)
 {
-    int columns = (int)mapping->columns_count - __builtin_popcountll(mask);
+    int columns = (int)mapping->columns_count;
 
+    if (UNLIKELY(mask))
+        columns -= __builtin_popcountll(mask);
     buffer_reserve(rows, sizeof(int16_t));
     buffer_put_int16(rows, (int16_t)columns);
     for (size_t i = 0; i < mapping->columns_count; i++)
@@ -132,6 +135,7 @@ static bool encode_row(struct batch *batch, const struct record *record, int32_t
 static void bury(struct batch *batch, uint32_t index, const struct encode_settings *settings,
                  const struct err *reason)
 {
+    struct batch_letter *noted = batch_note_dead(batch, index);
     const struct dead_letter letter = {
         .sink = settings->sink,
         .topic = batch->topic,
@@ -142,30 +146,36 @@ static void bury(struct batch *batch, uint32_t index, const struct encode_settin
         .instance = settings->instance,
     };
 
-    dead_letters_encode(&batch->dead_letters, &letter);
-    if (batch->dead_count == 0)
+    if (settings->to_table)
+        dead_letters_encode(&batch->dead_letters, &letter);
+    if (settings->to_topic)
+        reasons_note(&batch->reasons, index, reason);
+    noted->end = batch->dead_letters.len;
+    if (batch->dead_count == 1 && batch->buried_count == 0) {
         batch->dead_reason = *reason;
-    batch_note_dead(batch, index);
+        batch->dead_first = batch->records[index].offset;
+    }
 }
 
 /* The position ends at this record; the message names it, since nothing else will. */
 static void stop_before(struct batch *batch, uint32_t index, const struct err *reason)
 {
-    batch->to = batch->records[index].offset;
+    batch->end = index;
     batch->stopped = true;
     batch->stop = *reason;
     err_context(&batch->stop, "%s[%" PRId32 "]@%" PRId64 " table %s", batch->topic,
-                batch->partition, batch->to, batch->mapping->table.quoted);
+                batch->partition, batch->records[index].offset, batch->mapping->table.quoted);
 }
 
 static void reset_results(struct batch *batch)
 {
     buffer_reset(&batch->rows);
     buffer_reset(&batch->dead_letters);
+    reasons_begin(&batch->reasons);
     batch->segments_count = 0;
     batch->dead_count = 0;
     batch->stopped = false;
-    batch->to = batch->records[batch->count - 1].offset + 1;
+    batch->end = batch->count;
 }
 
 void encode_batch(struct batch *batch, const struct encode_settings *settings)
@@ -177,19 +187,30 @@ void encode_batch(struct batch *batch, const struct encode_settings *settings)
                                : memory_new_array(values_count, sizeof(*values));
 
     reset_results(batch);
-    for (uint32_t i = 0; i < batch->count && !batch->stopped; i++) {
-        const struct err *refusal = batch->refusals_count ? batch_refusal(batch, i) : NULL;
+    for (uint32_t i = batch->first; i < batch->count && !batch->stopped; i++) {
         struct err err;
 
-        if (refusal)
-            err = *refusal;
-        else if (LIKELY(encode_row(batch, &batch->records[i], batch->partition, values, &err)))
+        if (LIKELY(encode_row(batch, &batch->records[i], batch->partition, values, &err)))
             continue;
-        if (settings->keep_dead_letters && err.class == ERR_DATA)
+        if ((settings->to_table || settings->to_topic) && err.class == ERR_DATA)
             bury(batch, i, settings, &err);
         else
             stop_before(batch, i, &err);
     }
+    part_cut(batch, PART_WHOLE);
     if (values != on_stack)
         free(values);
+}
+
+void encode_refused(struct batch *batch, uint32_t index, const struct encode_settings *settings,
+                    const struct err *reason)
+{
+    if (settings->to_table || settings->to_topic) {
+        part_remove_row(batch, index);
+        bury(batch, index, settings, reason);
+    } else {
+        part_remove_from(batch, index);
+        stop_before(batch, index, reason);
+    }
+    part_cut(batch, PART_WHOLE);
 }

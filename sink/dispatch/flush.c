@@ -4,7 +4,7 @@
  *   sink                                                          PostgreSQL
  *   ---- SELECT pgsluice.advance(...); ----------------------------->
  *        SELECT pgsluice.expect_table(...); COPY t FROM STDIN;
- *        [COPY t (fewer columns) ...;] [COPY pgsluice.dead_letters ...;]
+ *        [COPY t (fewer columns) ...;] [COPY pgsluice.dead_letters ...; SELECT;]
  *   <--- advanced: the rows of pgsluice.offsets are locked --------
  *   <--- the table is as it was, and is locked against changes ----
  *   <--- ready for the first COPY's data --------------------------
@@ -20,7 +20,9 @@
  */
 #include "dispatch/flush.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
+#include "dispatch/part.h"
 #include "dispatch/route.h"
 #include "ops/log.h"
 #include "pg/copy_context.h"
@@ -52,6 +54,12 @@ static const char binary_header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0";
 enum { BINARY_HEADER_BYTES = 19 };
 static const char binary_trailer[] = "\377\377";
 
+/*
+ * Behind dead letters that come with rows. The end of the last statement is only told when all is
+ * committed: with this, that of the letters is told before, so what is refused then is a row.
+ */
+static const char last_statement[] = "SELECT;";
+
 struct flush *flush_create(const struct flush_settings *settings)
 {
     struct flush *flush = memory_new(sizeof(*flush));
@@ -82,6 +90,8 @@ void flush_reset(struct flush *flush)
     flush->piece = 0;
     flush->piece_at = 0;
     flush->header_sent = false;
+    flush->asked = 0;
+    flush->answered = 0;
     flush->copied = 0;
 }
 
@@ -93,7 +103,7 @@ void flush_add(struct flush *flush, struct batch *batch)
             memory_resize(flush->batches, flush->batches_cap * sizeof(*flush->batches));
     }
     flush->batches[flush->batches_count++] = batch;
-    flush->bytes += batch->rows.len + batch->dead_letters.len;
+    flush->bytes += part_bytes(batch);
 }
 
 /* Parts and pieces. */
@@ -140,7 +150,7 @@ static void add_rows(struct flush *flush, struct batch *batch)
 {
     size_t row = 0;
 
-    for (size_t i = 0; i < batch->segments_count; i++) {
+    for (size_t i = 0; i < batch->part.segments_count; i++) {
         const struct batch_segment *segment = &batch->segments[i];
         struct flush_piece piece = {
             .batch = batch,
@@ -153,24 +163,41 @@ static void add_rows(struct flush *flush, struct batch *batch)
     }
 }
 
+/* Letters that lie one behind the other are one piece; that of a refused row lies behind all. */
+static void add_letters(struct flush *flush, struct flush_part *part, struct batch *batch)
+{
+    uint32_t at = 0;
+
+    while (at < batch->part.dead_count) {
+        uint32_t first = at;
+        size_t begin = batch->dead[at].begin;
+        size_t end = begin;
+        while (at < batch->part.dead_count && batch->dead[at].begin == end)
+            end = batch->dead[at++].end;
+        add_piece(flush, part,
+                  &(struct flush_piece){.batch = batch,
+                                        .data = {batch->dead_letters.data + begin, end - begin},
+                                        .rows_count = at - first});
+    }
+}
+
 static void add_dead_letters(struct flush *flush)
 {
     struct flush_part *part = NULL;
 
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct batch *batch = flush->batches[i];
-        if (batch->dead_count == 0)
+        if (batch->part.dead_count == 0 || batch->dead_letters.len == 0)
             continue;
         if (!part) {
             part = add_part(flush);
             part->dead_letters = true;
             buffer_append_text(&flush->sql, dead_letters_copy_sql);
         }
-        add_piece(flush, part,
-                  &(struct flush_piece){.batch = batch,
-                                        .data = {batch->dead_letters.data, batch->dead_letters.len},
-                                        .rows_count = batch->dead_count});
+        add_letters(flush, part, batch);
     }
+    if (part && flush->parts_count > 1)
+        buffer_append_text(&flush->sql, last_statement);
 }
 
 /* One move for each queue: from its position to the end of its last batch here. */
@@ -188,9 +215,11 @@ static void add_advance(struct flush *flush)
                                                    .epoch = batch->queue->epoch,
                                                    .from = batch->queue->position};
         moves[count - 1].to = batch->to;
+        moves[count - 1].leader_epoch = batch->leader_epoch;
         last = batch->queue;
     }
     offsets_advance_sql(&flush->sql, flush->settings->sink, moves, count);
+    flush->asked++;
     free(moves);
 }
 
@@ -200,8 +229,10 @@ static void add_expectation(struct flush *flush)
 {
     const struct mapping *mapping = flush->batches[0]->mapping;
 
-    if (mapping->table_version[0])
+    if (mapping->table_version[0]) {
         table_expect_sql(&flush->sql, &mapping->table, mapping->table_version);
+        flush->asked++;
+    }
 }
 
 /* COPY data, piece by piece. */
@@ -253,8 +284,9 @@ static void on_result(struct conn_job *job, const PGresult *result)
 {
     struct flush *flush = flush_of(job);
 
+    flush->answered += PQresultStatus(result) == PGRES_TUPLES_OK;
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
-        return; /* advance, or the table's version */
+        return; /* advance, the table's version, or the last statement */
     const struct flush_part *part = &flush->parts[flush->copied++];
     size_t copied = strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
     if (copied != part->rows_count)
@@ -272,6 +304,7 @@ static void on_done(struct conn_job *job, const struct conn_error *error)
 
 void flush_start(struct flush *flush, struct conn *conn)
 {
+    flush->started_ms = clock_now_ms();
     if (flush->settings->exactly_once)
         add_advance(flush);
     add_expectation(flush);
@@ -303,11 +336,10 @@ static const struct mapping_column *column_in(const struct mapping *mapping, con
     return NULL;
 }
 
-bool flush_blame(const struct flush *flush, const struct conn_error *error,
-                 struct flush_blame *blame)
+/* Of the COPY under way; false: CONTEXT does not say. */
+static bool find_row(const struct flush *flush, const struct conn_error *error,
+                     struct flush_blame *blame)
 {
-    if (flush->copied >= flush->parts_count || flush->parts[flush->copied].dead_letters)
-        return false;
     const struct flush_part *part = &flush->parts[flush->copied];
     const struct mapping *mapping = flush->batches[0]->mapping;
     struct copy_context context = copy_context_read(error->context, mapping->table.name);
@@ -317,7 +349,8 @@ bool flush_blame(const struct flush *flush, const struct conn_error *error,
     for (size_t i = 0; i < part->pieces_count; i++) {
         const struct flush_piece *piece = &flush->pieces[part->first_piece + i];
         if (line <= piece->rows_count) {
-            *blame = (struct flush_blame){.batch = piece->batch,
+            *blame = (struct flush_blame){.kind = FLUSH_BLAMES_ROW,
+                                          .batch = piece->batch,
                                           .row = piece->first_row + line - 1,
                                           .column = column_in(mapping, context.behind)};
             return true;
@@ -325,4 +358,24 @@ bool flush_blame(const struct flush *flush, const struct conn_error *error,
         line -= piece->rows_count;
     }
     return false;
+}
+
+/* Rows come first: at the end, when nothing is under way, it is their deferred constraints. */
+static bool blames_rows(const struct flush *flush)
+{
+    bool has_rows = flush->parts_count > 0 && !flush->parts[0].dead_letters;
+
+    return has_rows && flush->answered >= flush->asked &&
+           (flush->copied == flush->parts_count || !flush->parts[flush->copied].dead_letters);
+}
+
+struct flush_blame flush_blame(const struct flush *flush, const struct conn_error *error)
+{
+    struct flush_blame blame = {.kind = FLUSH_BLAMES_NO_ROW};
+
+    if (!blames_rows(flush))
+        return blame;
+    if (flush->copied == flush->parts_count || !find_row(flush, error, &blame))
+        blame.kind = FLUSH_BLAMES_SOME_ROW;
+    return blame;
 }

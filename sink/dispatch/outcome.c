@@ -1,43 +1,55 @@
 /*
  * What follows from a flush's end.
  *
- *   committed --> positions move, batches are gone
- *   failed ----> dispatch/retry.c decides: again, claim, isolate, reload, halt
- *
- * Isolating: COPY names the line it refused, so that record becomes a dead letter and its batch is
- * encoded again. Where no line is named (foreign keys, triggers after the row, deferred
- * constraints), the flush's batches go one at a time, so that the others are not held up.
+ *   committed --> positions move; batches, or the parts of them that were sent, are gone
+ *   failed -----> dispatch/retry.c decides: again, claim, isolate (see isolate.c), reload, halt
  */
 #include "dispatch/outcome.h"
 
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "dispatch/fairness.h"
 #include "dispatch/intake.h"
+#include "dispatch/isolate.h"
+#include "dispatch/letters.h"
 #include "dispatch/ownership.h"
+#include "dispatch/part.h"
 #include "dispatch/retry.h"
 #include "ops/log.h"
 #include "pg/sqlstate.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Flushes. */
 
 static void count_commit(struct dispatcher *dispatcher, const struct batch *batch)
 {
-    size_t rows = batch_rows_count(batch);
+    size_t rows = part_rows_count(batch);
 
     dispatcher->totals.rows_count += rows;
-    dispatcher->totals.records_count += rows + batch->dead_count;
-    dispatcher->totals.dead_letters_count += batch->dead_count;
-    dispatcher->totals.copied_bytes += batch->rows.len + batch->dead_letters.len;
+    dispatcher->totals.records_count += rows + batch->part.dead_count;
+    dispatcher->totals.dead_letters_count += batch->part.dead_count;
+    dispatcher->totals.copied_bytes += part_bytes(batch);
     batch->queue->rows_count += rows;
-    if (batch->dead_count > 0)
+    letters_pass(dispatcher, batch->queue, part_records_count(batch));
+}
+
+static void log_dead_letters(const struct batch *batch)
+{
+    int64_t count = (int64_t)batch->buried_count + batch->part.dead_count;
+
+    if (count > 0)
         log_warn("dead letters", LOG_STR("topic", batch->topic),
-                 LOG_INT("partition", batch->partition), LOG_INT("count", batch->dead_count),
-                 LOG_INT("first_offset", batch->records[batch->dead[0]].offset),
+                 LOG_INT("partition", batch->partition), LOG_INT("count", count),
+                 LOG_INT("first_offset", batch->dead_first),
                  LOG_STR("table", batch->mapping->table.quoted), LOG_ERR(&batch->dead_reason));
+}
+
+/* Whether its batches wait for another flush; else they go when this one is over. */
+static bool goes_on(const struct queue *queue)
+{
+    return queue->state != QUEUE_REVOKED && queue->state != QUEUE_HALTED;
 }
 
 static void commit_batch(struct dispatcher *dispatcher, struct batch *batch)
@@ -47,9 +59,17 @@ static void commit_batch(struct dispatcher *dispatcher, struct batch *batch)
     struct err stop = batch->stop;
 
     count_commit(dispatcher, batch);
+    isolate_committed(batch);
     if (batch->to > queue->position)
         queue->halts = 0;
     queue->position = batch->to;
+    queue->leader_epoch = batch->leader_epoch;
+    if (!part_is_last(batch) && goes_on(queue)) {
+        part_drop(batch);
+        batch_set_state(batch, BATCH_READY);
+        return;
+    }
+    log_dead_letters(batch);
     intake_drop(dispatcher, queue, batch);
     if (stopped)
         ownership_halt(dispatcher, queue, &stop);
@@ -61,35 +81,39 @@ static void on_committed(struct dispatcher *dispatcher, struct flush *flush)
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct queue *queue = flush->batches[i]->queue;
         queue->flush = NULL;
-        queue->alone = false;
+        queue->moved_ms = clock_now_ms();
         queue->attempts = 0;
+        fairness_end(queue->route);
         commit_batch(dispatcher, flush->batches[i]);
     }
 }
 
-/* Whether its batches wait for another flush; else they go when this one is over. */
-static bool goes_on(const struct queue *queue)
-{
-    return queue->state != QUEUE_REVOKED && queue->state != QUEUE_HALTED;
-}
-
-/* The flush is over and was not committed: its batches wait again, or go with their queue. */
+/*
+ * The flush is over and was not committed: its batches wait again, or go with their queue. The
+ * flush is left with those that wait.
+ */
 static void release_batches(struct dispatcher *dispatcher, struct flush *flush)
 {
+    size_t waiting = 0;
+
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct batch *batch = flush->batches[i];
         batch->queue->flush = NULL;
+        batch->queue->moved_ms = clock_now_ms();
         batch_set_state(batch, BATCH_READY);
-        if (!goes_on(batch->queue))
+        if (goes_on(batch->queue))
+            flush->batches[waiting++] = batch;
+        else
             intake_drop(dispatcher, batch->queue, batch);
     }
+    flush->batches_count = waiting;
 }
 
 static void act_on_queue(struct dispatcher *dispatcher, struct queue *queue,
                          const struct retry_decision *decision, const struct err *err)
 {
     queue->retry_at_ms = clock_now_ms() + decision->delay_ms;
-    queue->attempts++;
+    queue->attempts += decision->action != RETRY_ISOLATE;
     switch (decision->action) {
     case RETRY_AGAIN:
         break;
@@ -98,8 +122,7 @@ static void act_on_queue(struct dispatcher *dispatcher, struct queue *queue,
             dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
         break;
     case RETRY_ISOLATE:
-        queue->alone = true;
-        break;
+        break; /* isolate.c has a say, when the batches are back */
     case RETRY_RELOAD:
         queue->halted = *err;
         route_forget(queue->route);
@@ -112,23 +135,47 @@ static void act_on_queue(struct dispatcher *dispatcher, struct queue *queue,
     dispatcher_update_ready(dispatcher, queue);
 }
 
-/* Names the record in the error, as it goes into the dead letter. */
-static void refuse_record(struct dispatcher *dispatcher, const struct flush_blame *blame,
-                          const struct conn_error *error)
+/*
+ * COPY inserts up to a thousand rows together. A row that is too big for its page is found then,
+ * and the line that is named is the last one read. Everything else about a row is found with its
+ * line.
+ */
+static bool is_inexact(const struct conn_error *error)
 {
-    struct err err = error->err;
+    return strcmp(error->function, "RelationGetBufferForTuple") == 0;
+}
 
-    if (blame->column && !err.column[0])
-        snprintf(err.column, sizeof(err.column), "%s", blame->column->column->name);
-    err_context(&err, "refused by PostgreSQL%s%s", error->constraint[0] ? ", constraint " : "",
-                error->constraint);
-    batch_refuse_row(blame->batch, blame->row, &err);
-    blame->batch->queue->alone = true; /* the others need not be sent again for its next one */
-    intake_encode(dispatcher, blame->batch);
+/*
+ * What tsvector and ltree can't read is a syntax error to them, to hstore an internal error; COPY's
+ * column tells it from one in a trigger or in the server.
+ */
+static bool is_odd(const struct conn_error *error, const struct flush_blame *blame)
+{
+    bool odd =
+        strcmp(error->err.sqlstate, "42601") == 0 || strcmp(error->err.sqlstate, "XX000") == 0;
+
+    return odd && blame->kind == FLUSH_BLAMES_ROW && blame->column;
+}
+
+/* A trigger may raise any code; if it is one that nobody else raises, it did not want a row. */
+static struct flush_blame blame_record(const struct flush *flush, struct conn_error *error)
+{
+    struct flush_blame nobody = {.kind = FLUSH_BLAMES_NO_ROW};
+    struct flush_blame blame = flush_blame(flush, error);
+
+    if (error->lost || blame.kind == FLUSH_BLAMES_NO_ROW)
+        return nobody;
+    if (error->err.class != ERR_DATA && !is_odd(error, &blame) &&
+        !sqlstate_is_of_user_code(error->err.sqlstate))
+        return nobody;
+    error->err.class = ERR_DATA;
+    if (is_inexact(error))
+        blame.kind = FLUSH_BLAMES_SOME_ROW;
+    return blame;
 }
 
 static struct retry_decision decide(const struct flush *flush, const struct conn_error *error,
-                                    bool blamed)
+                                    const struct flush_blame *blame)
 {
     struct retry_decision decision = retry_decide(
         error->err.class, error->lost, flush->batches[0]->queue->attempts, backoff_random());
@@ -136,9 +183,8 @@ static struct retry_decision decide(const struct flush *flush, const struct conn
     /* A lock that does not come free may be an orphan's of our own epoch: only a claim ends it. */
     if (strcmp(error->err.sqlstate, "55P03") == 0)
         decision.action = RETRY_CLAIM;
-    if (decision.action == RETRY_ISOLATE && blamed)
-        decision.action = RETRY_AGAIN;
-    if (decision.action == RETRY_ISOLATE && flush->batches_count == 1)
+    if (decision.action == RETRY_ISOLATE && blame->kind == FLUSH_BLAMES_NO_ROW &&
+        flush->batches_count == 1)
         decision.action = RETRY_HALT;
     return decision;
 }
@@ -153,60 +199,48 @@ static void log_failure(const struct flush *flush, const struct conn_error *erro
              LOG_STR("class", err_class_name(error->err.class)), LOG_ERR(&error->err));
 }
 
-/*
- * COPY inserts up to a thousand rows together. A row that is too big for its page is found then,
- * and the line that is named is the last one read. Everything else about a row is found with its
- * line.
- */
-static bool is_inexact(const struct conn_error *error)
+static void act(struct dispatcher *dispatcher, struct flush *flush,
+                const struct retry_decision *decision, const struct err *err)
 {
-    return strcmp(error->function, "RelationGetBufferForTuple") == 0;
-}
-
-/*
- * False: no record is to blame. What tsvector and ltree can't read is a syntax error to them, to
- * hstore an internal error; COPY's column tells it from one in a trigger or in the server. A
- * trigger may raise any code; COPY's line tells which row it did not want.
- */
-static bool blame_record(const struct flush *flush, struct conn_error *error,
-                         struct flush_blame *blame)
-{
-    bool odd =
-        strcmp(error->err.sqlstate, "42601") == 0 || strcmp(error->err.sqlstate, "XX000") == 0;
-
-    if (error->lost ||
-        (error->err.class != ERR_DATA && !odd && !sqlstate_is_of_user_code(error->err.sqlstate)))
-        return false;
-    if (!flush_blame(flush, error, blame) || (odd && !blame->column))
-        return false;
-    if (is_inexact(error))
-        return false;
-    error->err.class = ERR_DATA;
-    return true;
-}
-
-static void on_failed(struct dispatcher *dispatcher, struct flush *flush, struct conn_error *error)
-{
-    struct flush_blame blame = {0};
-    bool blamed = blame_record(flush, error, &blame);
-
-    dispatcher->totals.failed_flushes_count++;
-    if (blamed)
-        log_debug("record refused", LOG_STR("sqlstate", error->err.sqlstate));
-    else
-        log_failure(flush, error);
-    struct retry_decision decision = decide(flush, error, blamed);
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct queue *queue = flush->batches[i]->queue;
         if (queue->flush != flush || queue->state != QUEUE_OPEN)
             continue;
         queue->flush = NULL; /* once for each queue */
-        act_on_queue(dispatcher, queue, &decision, &error->err);
+        act_on_queue(dispatcher, queue, decision, err);
     }
-    bool refuses = blamed && goes_on(blame.batch->queue);
+}
+
+static void isolate(struct dispatcher *dispatcher, const struct flush *flush, bool together,
+                    const struct flush_blame *blame, const struct conn_error *error)
+{
+    if (blame->kind == FLUSH_BLAMES_ROW) {
+        if (blame->batch)
+            isolate_row(dispatcher, blame->batch, blame, error);
+    } else if (together) {
+        isolate_batches(flush);
+    } else if (flush->batches_count > 0) {
+        isolate_row(dispatcher, flush->batches[0], blame, error);
+    }
+}
+
+static void on_failed(struct dispatcher *dispatcher, struct flush *flush, struct conn_error *error)
+{
+    struct flush_blame blame = blame_record(flush, error);
+    struct retry_decision decision = decide(flush, error, &blame);
+    bool together = flush->batches_count > 1;
+
+    dispatcher->totals.failed_flushes_count++;
+    if (blame.kind == FLUSH_BLAMES_NO_ROW)
+        log_failure(flush, error);
+    act(dispatcher, flush, &decision, &error->err);
+    if (blame.batch && !goes_on(blame.batch->queue))
+        blame.batch = NULL;
     release_batches(dispatcher, flush);
-    if (refuses)
-        refuse_record(dispatcher, &blame, error);
+    if (decision.action == RETRY_ISOLATE)
+        isolate(dispatcher, flush, together, &blame, error);
+    else if (strcmp(error->err.sqlstate, SQLSTATE_CANCELED) == 0)
+        isolate_slow(flush);
 }
 
 void outcome_of_flush(struct flush *flush, const struct conn_error *error, void *opaque)

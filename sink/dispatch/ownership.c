@@ -10,7 +10,10 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "dispatch/claim.h"
+#include "dispatch/identity.h"
 #include "dispatch/intake.h"
+#include "dispatch/letters.h"
+#include "dispatch/part.h"
 #include "dispatch/retry.h"
 #include "ops/log.h"
 
@@ -18,6 +21,7 @@
 
 static void stop_fetching(struct dispatcher *dispatcher, struct queue *queue)
 {
+    queue->held_back = false; /* what follows drops its batches, or begins anew */
     if (!queue->fetching)
         return;
     queue->fetching = false;
@@ -27,6 +31,7 @@ static void stop_fetching(struct dispatcher *dispatcher, struct queue *queue)
 static void start_fetching(struct dispatcher *dispatcher, struct queue *queue)
 {
     queue->fetching = true;
+    queue->held_back = false;
     dispatcher->hooks.start(dispatcher->hooks.opaque, queue);
 }
 
@@ -43,7 +48,7 @@ void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const st
     log_error("partition halted", LOG_STR("topic", queue->route->topic),
               LOG_INT("partition", queue->partition), LOG_INT("position", queue->position),
               LOG_STR("class", err_class_name(err->class)), LOG_ERR(err),
-              LOG_INT("retry_ms", retry_ms));
+              LOG_STR("column", err->column), LOG_INT("retry_ms", retry_ms));
     dispatcher_set_queue_state(dispatcher, queue, QUEUE_HALTED);
     stop_fetching(dispatcher, queue);
     intake_drop_unsent(dispatcher, queue);
@@ -71,6 +76,7 @@ void ownership_place(struct dispatcher *dispatcher, struct queue *queue, int64_t
     if (queue->state != QUEUE_UNPLACED)
         return;
     queue->initial = offset;
+    queue->vanished = false;
     if (dispatcher->flush_settings.exactly_once) {
         dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
         return;
@@ -80,22 +86,41 @@ void ownership_place(struct dispatcher *dispatcher, struct queue *queue, int64_t
     open_queue(dispatcher, queue);
 }
 
+/* A regular expression that only the broker can read has matched our own dead letters. */
+static bool is_for_dead_letters(const struct dispatcher *dispatcher, const struct route *route)
+{
+    const char *topic = dispatcher->config->dead_letter_topic;
+
+    return topic && strcmp(topic, route->topic) == 0;
+}
+
+static void halt_for_dead_letters(struct dispatcher *dispatcher, struct queue *queue)
+{
+    struct err err;
+
+    err_set(&err, ERR_CONFIG,
+            "SINK_TOPICS matches SINK_DEAD_LETTER_TOPIC: each dead letter would become the next");
+    ownership_halt(dispatcher, queue, &err);
+}
+
 /* Its table is known. One that was open before goes on under its claim; else the claim comes next.
  */
 static void on_queue_routed(struct dispatcher *dispatcher, struct queue *queue)
 {
     const struct route *route = queue->route;
 
-    if (route->state == ROUTE_BROKEN) {
+    if (is_for_dead_letters(dispatcher, route)) {
+        halt_for_dead_letters(dispatcher, queue);
+    } else if (route->state == ROUTE_BROKEN) {
         ownership_halt(dispatcher, queue, &route->err);
     } else if (queue->attempts > 0 && !TAILQ_EMPTY(&queue->batches) &&
                queue->tried == route->changes) {
         ownership_halt(dispatcher, queue, &queue->halted); /* reading it anew mended nothing */
-    } else if (queue->fetching) {
+    } else if (queue->fetching || queue->held_back) {
         open_queue(dispatcher, queue);
     } else if (dispatcher->flush_settings.exactly_once) {
         dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
-    } else if (queue->position >= 0) {
+    } else if (queue->position >= 0 && !queue->vanished) {
         queue->read_next = queue->position; /* Kafka may not have been told yet */
         open_queue(dispatcher, queue);
     } else {
@@ -130,9 +155,12 @@ static void on_route_loaded(struct route *route, void *opaque)
             on_queue_routed(dispatcher, queue);
         queue = next;
     }
-    TAILQ_FOREACH (queue, &dispatcher->queues[QUEUE_OPEN], entry)
+    for (queue = TAILQ_FIRST(&dispatcher->queues[QUEUE_OPEN]); queue;) {
+        struct queue *next = TAILQ_NEXT(queue, entry); /* encoding anew may halt it */
         if (queue->route == route)
             intake_encode_anew(dispatcher, queue);
+        queue = next;
+    }
 }
 
 void ownership_load(struct dispatcher *dispatcher, struct route *route, struct conn *conn)
@@ -156,13 +184,28 @@ struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic,
 {
     struct queue *queue = queue_create(ownership_route(dispatcher, topic), partition);
 
+    queue->moved_ms = clock_now_ms();
     TAILQ_INSERT_TAIL(&dispatcher->queues[QUEUE_UNROUTED], queue, entry);
     dispatcher->queues_count++;
+    identity_refresh(dispatcher, queue->route);
     if (queue->route->state == ROUTE_BROKEN)
         route_forget(queue->route);
     if (queue->route->state == ROUTE_KNOWN)
         on_queue_routed(dispatcher, queue);
     return queue;
+}
+
+void ownership_skip(struct dispatcher *dispatcher, struct queue *queue, int64_t offset)
+{
+    stop_fetching(dispatcher, queue);
+    if (dispatcher->flush_settings.exactly_once) {
+        queue->skip_to = offset;
+        dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
+        return;
+    }
+    queue->position = offset;
+    queue->read_next = offset;
+    start_fetching(dispatcher, queue);
 }
 
 void ownership_check(struct dispatcher *dispatcher)
@@ -206,8 +249,18 @@ struct running_claim {
 
 static void commit_batches(struct dispatcher *dispatcher, struct queue *queue, size_t count)
 {
-    while (count-- > 0)
-        intake_drop(dispatcher, queue, TAILQ_FIRST(&queue->batches));
+    struct batch *first;
+
+    while (count-- > 0) {
+        first = TAILQ_FIRST(&queue->batches);
+        letters_pass(dispatcher, queue, first->count - first->first);
+        intake_drop(dispatcher, queue, first);
+    }
+    first = TAILQ_FIRST(&queue->batches);
+    if (first && first->records[first->first].offset < queue->position) {
+        letters_pass(dispatcher, queue, part_records_count(first));
+        part_drop(first);
+    }
 }
 
 static void log_outcome(const struct queue *queue, enum queue_outcome outcome, int64_t held)
@@ -232,9 +285,17 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
 {
     int64_t held = queue->position;
     size_t committed;
+    struct err err;
+
+    if (!identity_matches(queue, position, &err)) {
+        ownership_halt(dispatcher, queue, &err);
+        return;
+    }
     enum queue_outcome outcome =
         queue_reconcile(queue, position->next_offset, position->epoch, &committed);
-
+    queue->confirmed = queue->position;
+    queue->leader_epoch = position->leader_epoch;
+    queue->skip_to = 0;
     log_outcome(queue, outcome, held);
     dispatcher->totals.rewinds_count += outcome == QUEUE_REWOUND;
     if (outcome == QUEUE_GOES_ON) {
@@ -245,6 +306,24 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
     }
     open_queue(dispatcher, queue);
     intake_announce_room(dispatcher);
+}
+
+/*
+ * A row that was there and is gone takes with it what it stood for: the database went back to
+ * before the first claim. Only the earliest offset is then sure to skip nothing.
+ */
+static void on_no_row(struct dispatcher *dispatcher, struct queue *queue)
+{
+    stop_fetching(dispatcher, queue);
+    intake_drop_unsent(dispatcher, queue);
+    if (queue->position >= 0) {
+        queue->vanished = true;
+        dispatcher->totals.rewinds_count++;
+        log_warn("position vanished", LOG_STR("topic", queue->route->topic),
+                 LOG_INT("partition", queue->partition), LOG_INT("held", queue->position));
+    }
+    queue->position = -1;
+    ask_for_place(dispatcher, queue);
 }
 
 static void on_claim_failed(struct dispatcher *dispatcher, struct queue *queue,
@@ -277,10 +356,7 @@ static void on_claimed(struct claim *claim, enum claim_result result, const stru
     } else if (result == CLAIM_TAKEN) {
         on_position(dispatcher, queue, &claim->position);
     } else if (result == CLAIM_NO_ROW) {
-        stop_fetching(dispatcher, queue);
-        intake_drop_unsent(dispatcher, queue);
-        queue->position = -1;
-        ask_for_place(dispatcher, queue);
+        on_no_row(dispatcher, queue);
     } else {
         on_claim_failed(dispatcher, queue, err);
     }
@@ -300,7 +376,10 @@ void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct 
                  .topic = queue->route->topic,
                  .partition = queue->partition,
                  .owner = dispatcher->config->instance_id,
-                 .initial = queue->initial},
+                 .initial = queue->initial,
+                 .topic_id = queue->route->topic_id,
+                 .skip_from = queue->position,
+                 .skip_to = queue->skip_to},
         .pool = &dispatcher->pool,
         .opaque = running,
     };

@@ -15,6 +15,7 @@
 #include "dispatch/queue.h"
 
 #include "base/memory.h"
+#include "dispatch/part.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -28,6 +29,9 @@ struct queue *queue_create(struct route *route, int32_t partition)
     queue->position = -1;
     queue->initial = -1;
     queue->told = -1;
+    queue->confirmed = -1;
+    queue->leader_epoch = -1;
+    queue->reading_epoch = -1;
     TAILQ_INIT(&queue->batches);
     return queue;
 }
@@ -37,6 +41,7 @@ void queue_destroy(struct queue *queue)
     if (!queue)
         return;
     assert(TAILQ_EMPTY(&queue->batches));
+    breaker_finish(&queue->breaker);
     free(queue);
 }
 
@@ -106,17 +111,26 @@ static long batches_below(const struct queue *queue, int64_t position)
     TAILQ_FOREACH (batch, &queue->batches, entry) {
         /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
         if (batch->records[batch->count - 1].offset >= position)
-            return batch->records[0].offset >= position ? count : -1;
+            return batch->records[batch->first].offset >= position ? count : -1;
         count++;
     }
     return count;
+}
+
+/* Whether that is where the first batch's last flush, of a part of it, was to end. */
+static bool is_behind_part(const struct queue *queue, int64_t position)
+{
+    const struct batch *first = TAILQ_FIRST(&queue->batches);
+
+    return first && first->state == BATCH_READY && !part_is_last(first) && first->to == position;
 }
 
 enum queue_outcome queue_reconcile(struct queue *queue, int64_t next_offset, int64_t epoch,
                                    size_t *committed)
 {
     int64_t held_from = queue->position;
-    long below = batches_below(queue, next_offset);
+    bool behind_part = is_behind_part(queue, next_offset);
+    long below = behind_part ? 0 : batches_below(queue, next_offset);
     bool behind = next_offset < held_from;
 
     *committed = 0;

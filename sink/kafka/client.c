@@ -6,6 +6,8 @@
  * The defaults, with their reasons:
  * - fetch.queue.backoff.ms: librdkafka stops fetching for 1 s when its queue is full; with a queue
  * that is small against the traffic that costs a factor of 19.
+ * - heartbeat.interval.ms: a member learns of a rebalance by its next heartbeat, and until all
+ * have, partitions that move are not read: a second of latency instead of three.
  * - queued.*: the bytes decide, not the count, and they are part of SINK_MEMORY_LIMIT.
  * - fetch.max.bytes: receive buffers that stay in the processor's cache, and a bound on the
  * overshoot: the queue's limit stops fetches, but not those under way, one for each broker, which
@@ -31,6 +33,28 @@ static const struct property required[] = {
     {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
     {"auto.offset.reset", "error"},  {"enable.partition.eof", "false"},
     {"check.crcs", "true"},          {"allow.auto.create.topics", "false"},
+};
+
+/* Of the producer of dead letters. It tries for ever: what is given up would have to be found
+ * again. */
+static const struct property producer_required[] = {
+    {"enable.idempotence", "true"},
+    {"message.timeout.ms", "0"},
+    {"delivery.report.only.error", "false"},
+};
+
+/*
+ * - message.max.bytes: the topic's own limit decides, which librdkafka does not know.
+ * - linger.ms: a batch's dead letters come all at once, and its rows wait for them.
+ */
+static const struct property producer_defaults[] = {
+    {"compression.codec", "lz4"},
+    {"message.max.bytes", "1000000000"},
+    {"linger.ms", "1"},
+    {"socket.keepalive.enable", "true"},
+    {"log.connection.close", "false"},
+    {"client.software.name", "pgsluice"},
+    {"client.software.version", PGSLUICE_VERSION},
 };
 
 /* Unless the user says otherwise. */
@@ -68,6 +92,15 @@ static bool set_default(rd_kafka_conf_t *conf, const struct config *config, cons
     return user_value(config, name) || set(conf, name, value, err);
 }
 
+static bool set_client_id(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+{
+    char *client_id = memory_printf("pgsluice-%s", config->instance_id);
+    bool done = set_default(conf, config, "client.id", client_id, err);
+
+    free(client_id);
+    return done;
+}
+
 /* librdkafka wants no less than message.max.bytes, whose default is a million. */
 static char *fetch_max_bytes(const struct config *config)
 {
@@ -80,6 +113,13 @@ static char *fetch_max_bytes(const struct config *config)
     return memory_printf("%lld", wanted > least ? wanted : least);
 }
 
+/* With group.protocol=consumer the broker decides about both. */
+static bool set_classic(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+{
+    return set_default(conf, config, "partition.assignment.strategy", "cooperative-sticky", err) &&
+           set_default(conf, config, "heartbeat.interval.ms", "1000", err);
+}
+
 /*
  * What depends on other settings. A queued message costs about twice its payload, so a sixteenth of
  * the budget at most; and no more than the processor's cache holds, since each is touched again
@@ -90,7 +130,6 @@ enum { QUEUED_BYTES_MAX = 4 * 1024 * 1024 };
 static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
 {
     const char *protocol = user_value(config, "group.protocol");
-    char *client_id = memory_printf("pgsluice-%s", config->instance_id);
     int64_t queued_bytes = config->memory_limit_bytes / 16;
     if (queued_bytes > QUEUED_BYTES_MAX)
         queued_bytes = QUEUED_BYTES_MAX;
@@ -98,29 +137,60 @@ static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, stru
     char *kbytes = memory_printf("%lld", (long long)queued_bytes / 1024);
     bool classic = !protocol || strcmp(protocol, "consumer") != 0;
 
-    bool done = set_default(conf, config, "client.id", client_id, err) &&
+    bool done = set_client_id(conf, config, err) &&
                 set_default(conf, config, "fetch.max.bytes", fetch_bytes, err) &&
                 set(conf, "queued.max.messages.kbytes", kbytes, err) &&
-                (!classic || set_default(conf, config, "partition.assignment.strategy",
-                                         "cooperative-sticky", err));
-    free(client_id);
+                (!classic || set_classic(conf, config, err));
     free(fetch_bytes);
     free(kbytes);
     return done;
 }
 
+static bool set_required(rd_kafka_conf_t *conf, const struct property *properties, size_t count,
+                         struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!set(conf, properties[i].name, properties[i].value, err))
+            return false;
+    return true;
+}
+
+static bool set_defaults(rd_kafka_conf_t *conf, const struct config *config,
+                         const struct property *properties, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!set_default(conf, config, properties[i].name, properties[i].value, err))
+            return false;
+    return true;
+}
+
+/* Without those of the other kind of client: librdkafka would warn of each. */
+static bool set_users(rd_kafka_conf_t *conf, const struct config *config, char other,
+                      struct err *err)
+{
+    for (size_t i = 0; i < config->properties_count; i++) {
+        const struct config_property *property = &config->properties[i];
+
+        if (property->scope != other && !set(conf, property->name, property->value, err))
+            return err_context(err, "%s", property->variable);
+    }
+    return true;
+}
+
 static bool set_all(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
 {
-    for (size_t i = 0; i < COUNT_OF(required); i++)
-        if (!set(conf, required[i].name, required[i].value, err))
-            return false;
-    for (size_t i = 0; i < COUNT_OF(defaults); i++)
-        if (!set_default(conf, config, defaults[i].name, defaults[i].value, err))
-            return false;
-    for (size_t i = 0; i < config->properties_count; i++)
-        if (!set(conf, config->properties[i].name, config->properties[i].value, err))
-            return err_context(err, "%s", config->properties[i].variable);
-    return set_derived(conf, config, err);
+    char other = config_sends_letters_to_topic(config) ? 'P' : '\0';
+
+    return set_required(conf, required, COUNT_OF(required), err) &&
+           set_defaults(conf, config, defaults, COUNT_OF(defaults), err) &&
+           set_users(conf, config, other, err) && set_derived(conf, config, err);
+}
+
+static bool set_all_of_producer(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+{
+    return set_required(conf, producer_required, COUNT_OF(producer_required), err) &&
+           set_defaults(conf, config, producer_defaults, COUNT_OF(producer_defaults), err) &&
+           set_users(conf, config, 'C', err) && set_client_id(conf, config, err);
 }
 
 /* librdkafka's levels are syslog's (RFC 5424). */
@@ -136,10 +206,22 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
     log_line(ours, "librdkafka", LOG_FIELDS(LOG_STR("facility", facility), LOG_STR("text", text)));
 }
 
+/* Takes the configuration. */
+static rd_kafka_t *create(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err)
+{
+    char reason[512];
+    rd_kafka_t *client = rd_kafka_new(type, conf, reason, sizeof(reason));
+
+    if (client)
+        return client;
+    rd_kafka_conf_destroy(conf);
+    err_set(err, ERR_CONFIG, "Kafka client: %s", reason);
+    return NULL;
+}
+
 rd_kafka_t *client_create(const struct config *config, struct err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char reason[512];
 
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
@@ -148,14 +230,23 @@ rd_kafka_t *client_create(const struct config *config, struct err *err)
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason));
-    if (!client) {
+    rd_kafka_t *client = create(RD_KAFKA_CONSUMER, conf, err);
+    if (client)
+        rd_kafka_poll_set_consumer(client); /* its errors come to the queue that we serve */
+    return client;
+}
+
+rd_kafka_t *client_create_producer(const struct config *config, struct err *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+    if (!set_all_of_producer(conf, config, err)) {
         rd_kafka_conf_destroy(conf);
-        err_set(err, ERR_CONFIG, "Kafka client: %s", reason);
         return NULL;
     }
-    rd_kafka_poll_set_consumer(client); /* its errors come to the queue that we serve */
-    return client;
+    return create(RD_KAFKA_PRODUCER, conf, err);
 }
 
 rd_kafka_topic_partition_list_t *client_topics(const struct config *config)
@@ -184,6 +275,13 @@ static bool has_topic(const struct rd_kafka_metadata *metadata, const char *topi
     return false;
 }
 
+static void note_missing(const struct rd_kafka_metadata *metadata, const char *topic,
+                         struct buffer *missing)
+{
+    if (!has_topic(metadata, topic))
+        buffer_printf(missing, "%s\"%s\"", missing->len ? ", " : "", topic);
+}
+
 /* False: all that are missing are named. */
 static bool has_topics(const struct rd_kafka_metadata *metadata, const struct config *config,
                        struct err *err)
@@ -192,14 +290,16 @@ static bool has_topics(const struct rd_kafka_metadata *metadata, const struct co
     struct buffer missing = {0};
 
     for (int i = 0; i < wanted->cnt && config->topics[0] != '^'; i++)
-        if (!has_topic(metadata, wanted->elems[i].topic))
-            buffer_printf(&missing, "%s\"%s\"", missing.len ? ", " : "", wanted->elems[i].topic);
+        note_missing(metadata, wanted->elems[i].topic, &missing);
+    if (config_sends_letters_to_topic(config))
+        note_missing(metadata, config->dead_letter_topic, &missing);
     bool complete = missing.len == 0;
     if (!complete)
         err_set(err, ERR_CONFIG,
                 "topic %s does not exist, or this client may not describe it: create it, or mend "
-                "SINK_TOPICS",
-                buffer_text(&missing));
+                "SINK_TOPICS%s",
+                buffer_text(&missing),
+                config_sends_letters_to_topic(config) ? " or SINK_DEAD_LETTER_TOPIC" : "");
     buffer_finish(&missing);
     rd_kafka_topic_partition_list_destroy(wanted);
     return complete;

@@ -1,11 +1,11 @@
 /*
  * The rebalance protocol.
  *
- *   cooperative                                       eager (range, roundrobin)
- *   ASSIGN p: answer at once with an empty            ASSIGN p: claim; when all are claimed (or
- * after incremental assign; claim p;                      some seconds) answer with what has a
- * position; then incrementally assign p from its position     later ones: assign the whole list
- * anew REVOKE p: drop what is not sent; incrementally    REVOKE: drop what is not sent; unassign
+ *   cooperative                                      eager (range, roundrobin)
+ *   ASSIGN p: answer at once with an empty           ASSIGN p: claim; when all are claimed, or
+ *     incremental assign; claim p;                     after some seconds, answer with what has a
+ *     then incrementally assign p from its position    position; later ones: the whole list anew
+ *   REVOKE p: drop what is not sent; incrementally   REVOKE: drop what is not sent; unassign
  *     unassign p at once
  *
  * Why the empty answer: librdkafka pauses every partition, kept ones too, from the event until its
@@ -17,6 +17,8 @@
 #include "kafka/consumer.h"
 
 #include "base/clock.h"
+#include "dispatch/identity.h"
+#include "dispatch/out_of_range.h"
 #include "dispatch/ownership.h"
 #include "kafka/client.h"
 
@@ -54,12 +56,20 @@ static void on_room(void *opaque)
     reader_resume(&consumer->reader);
 }
 
+static void want_topic_ids(void *opaque)
+{
+    struct consumer *consumer = opaque;
+
+    topic_ids_want(&consumer->topic_ids);
+}
+
 struct dispatcher_hooks consumer_hooks(struct consumer *consumer)
 {
     return (struct dispatcher_hooks){.place = want_place,
                                      .start = want_start,
                                      .stop = want_stop,
                                      .room = on_room,
+                                     .identify = want_topic_ids,
                                      .opaque = consumer};
 }
 
@@ -67,8 +77,17 @@ static void on_turn(uv_prepare_t *turn)
 {
     struct consumer *consumer = turn->data;
 
-    if (!consumer->closing)
-        fetching_apply(&consumer->fetching);
+    if (consumer->closing)
+        return;
+    fetching_apply(&consumer->fetching);
+    topic_ids_turn(&consumer->topic_ids);
+}
+
+static void on_topic_id(void *opaque, const char *topic, const char *id)
+{
+    struct consumer *consumer = opaque;
+
+    identity_take(consumer->dispatcher, topic, id);
 }
 
 /* Positions of partitions that PostgreSQL does not know yet. */
@@ -97,11 +116,41 @@ static void ask_again(void *opaque, const char *topic, int32_t partition,
 
     (void)topic;
     (void)partition;
-    if (slot->queue->state != QUEUE_UNPLACED || slot->place ||
-        clock_now_ms() < slot->asked_ms + ASK_AGAIN_MS)
+    if (clock_now_ms() < slot->asked_ms + ASK_AGAIN_MS)
         return;
-    slot->place = true;
-    consumer->assignment.changed = true;
+    slot->place |= slot->queue->state == QUEUE_UNPLACED;
+    slot->range |= slot->out_of_range;
+    consumer->assignment.changed |= slot->place || slot->range;
+}
+
+/* queue->halted says why: the reader has put it there. */
+static void halt_faulty(void *opaque, const char *topic, int32_t partition,
+                        struct assignment_slot *slot)
+{
+    struct consumer *consumer = opaque;
+    struct queue *queue = slot->queue;
+
+    (void)topic;
+    (void)partition;
+    if (!slot->faulty || queue->state != QUEUE_OPEN || queue->flush ||
+        !TAILQ_EMPTY(&queue->batches))
+        return;
+    struct err err = queue->halted;
+    ownership_halt(consumer->dispatcher, queue, &err);
+}
+
+/* What the log holds of a partition that can't be fetched from where it should. */
+static void on_range(void *opaque, const char *topic, int32_t partition, int64_t start, int64_t end)
+{
+    struct consumer *consumer = opaque;
+    struct assignment_slot *slot = assignment_slot(&consumer->assignment, topic, partition);
+
+    if (!slot->queue || !slot->out_of_range)
+        return; /* revoked meanwhile, or fetched from elsewhere */
+    if (out_of_range_take(consumer->dispatcher, slot->queue, start, end))
+        slot->out_of_range = false;
+    else
+        slot->asked_ms = clock_now_ms() - ASK_AGAIN_MS + 500;
 }
 
 /* Rebalances. */
@@ -249,8 +298,10 @@ static void on_tick(uv_timer_t *timer)
     struct consumer *consumer = timer->data;
 
     on_control(consumer);
-    if (!consumer->closed) /* a fatal error has closed everything */
-        assignment_each(&consumer->assignment, ask_again, consumer);
+    if (consumer->closed)
+        return; /* a fatal error has closed everything */
+    assignment_each(&consumer->assignment, ask_again, consumer);
+    assignment_each(&consumer->assignment, halt_faulty, consumer);
 }
 
 /* Opening and closing. */
@@ -277,8 +328,14 @@ bool consumer_subscribe(struct consumer *consumer, struct err *err)
     committer_open(&consumer->committer, consumer->loop, consumer->client, consumer->control,
                    &consumer->assignment);
     positions_open(&consumer->positions, consumer->loop, consumer->client,
-                   &(struct positions_options){
-                       .config = consumer->config, .on_found = on_found, .opaque = consumer});
+                   &(struct positions_options){.config = consumer->config,
+                                               .on_found = on_found,
+                                               .on_range = on_range,
+                                               .opaque = consumer});
+    topic_ids_open(&consumer->topic_ids, consumer->loop, consumer->client,
+                   &(struct topic_ids_options){.assignment = &consumer->assignment,
+                                               .on_found = on_topic_id,
+                                               .opaque = consumer});
     uv_prepare_init(consumer->loop, &consumer->turn);
     consumer->turn.data = consumer;
     uv_prepare_start(&consumer->turn, on_turn);
@@ -326,6 +383,7 @@ void consumer_close(struct consumer *consumer)
     uv_close((uv_handle_t *)&consumer->timer, NULL);
     committer_close(&consumer->committer);
     positions_close(&consumer->positions);
+    topic_ids_close(&consumer->topic_ids);
     reader_close(&consumer->reader);
     rd_kafka_queue_io_event_enable(consumer->control, -1, NULL, 0);
     rd_kafka_queue_destroy(consumer->control);

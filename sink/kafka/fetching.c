@@ -14,13 +14,14 @@
 #include "dispatch/route.h"
 #include "ops/log.h"
 
-enum { EAGER_WAIT_MS = 5000 };
+enum { EAGER_WAIT_MS = 5000, SEEK_MS = 200 };
 
 struct changes {
     struct fetching *fetching;
     rd_kafka_topic_partition_list_t *unassign;
     rd_kafka_topic_partition_list_t *assign;
     rd_kafka_topic_partition_list_t *place;
+    rd_kafka_topic_partition_list_t *range;
 };
 
 /* Whether it was carried out. */
@@ -45,21 +46,45 @@ bool fetching_report_code(const char *what, rd_kafka_resp_err_t code)
 /* An assign that was refused is wanted again; the timer brings the next turn. */
 static void want_again(struct fetching *fetching, const rd_kafka_topic_partition_list_t *list)
 {
-    for (int i = 0; i < list->cnt; i++) {
-        struct assignment_slot *slot =
-            assignment_slot(fetching->assignment, list->elems[i].topic, list->elems[i].partition);
-        slot->fetched = false;
-        slot->start = true;
-    }
-    fetching->assignment->changed = true;
+    for (int i = 0; i < list->cnt; i++)
+        assignment_slot(fetching->assignment, list->elems[i].topic, list->elems[i].partition)
+            ->start = true;
+    fetching->assignment->changed |= list->cnt > 0;
+}
+
+/* It is not fetched. */
+static void note_refused(struct fetching *fetching, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++)
+        assignment_slot(fetching->assignment, list->elems[i].topic, list->elems[i].partition)
+            ->fetched = false;
+    want_again(fetching, list);
 }
 
 static void add_assign(struct changes *changes, const char *topic, int32_t partition,
                        struct assignment_slot *slot)
 {
-    rd_kafka_topic_partition_list_add(changes->assign, topic, partition)->offset =
-        slot->queue->read_next;
+    const struct queue *queue = slot->queue;
+    rd_kafka_topic_partition_t *added =
+        rd_kafka_topic_partition_list_add(changes->assign, topic, partition);
+
+    added->offset = queue->read_next;
+    /* Kafka then says whether the record before is still the one that was read. */
+    if (queue->read_next == queue->position)
+        rd_kafka_topic_partition_set_leader_epoch(added, queue->leader_epoch);
     slot->fetched = true;
+}
+
+static void collect_range(struct changes *changes, const char *topic, int32_t partition,
+                          struct assignment_slot *slot)
+{
+    if (slot->start || slot->stop)
+        slot->faulty = slot->out_of_range = slot->range = false;
+    if (!slot->range)
+        return;
+    slot->range = false;
+    slot->asked_ms = clock_now_ms();
+    rd_kafka_topic_partition_list_add(changes->range, topic, partition);
 }
 
 static void collect_place(struct changes *changes, const char *topic, int32_t partition,
@@ -69,7 +94,8 @@ static void collect_place(struct changes *changes, const char *topic, int32_t pa
         return;
     slot->place = false;
     slot->asked_ms = clock_now_ms();
-    rd_kafka_topic_partition_list_add(changes->place, topic, partition);
+    rd_kafka_topic_partition_list_add(changes->place, topic, partition)->offset =
+        slot->queue->vanished ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_INVALID;
 }
 
 static void collect_cooperative(void *opaque, const char *topic, int32_t partition,
@@ -78,6 +104,7 @@ static void collect_cooperative(void *opaque, const char *topic, int32_t partiti
     struct changes *changes = opaque;
 
     collect_place(changes, topic, partition, slot);
+    collect_range(changes, topic, partition, slot);
     if (slot->fetched && (slot->stop || slot->start)) {
         rd_kafka_topic_partition_list_add(changes->unassign, topic, partition);
         slot->fetched = false;
@@ -110,6 +137,43 @@ static void forward(struct fetching *fetching, const rd_kafka_topic_partition_li
         reader_forward(fetching->reader, list->elems[i].topic, list->elems[i].partition);
 }
 
+/* Those whose position has a leader epoch, at that position. */
+static rd_kafka_topic_partition_list_t *with_epochs(const rd_kafka_topic_partition_list_t *assigned)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(assigned->cnt);
+
+    for (int i = 0; i < assigned->cnt; i++) {
+        const rd_kafka_topic_partition_t *one = &assigned->elems[i];
+        int32_t epoch = rd_kafka_topic_partition_get_leader_epoch(one);
+        if (epoch < 0 || one->offset <= 0)
+            continue;
+        rd_kafka_topic_partition_t *added =
+            rd_kafka_topic_partition_list_add(list, one->topic, one->partition);
+        added->offset = one->offset;
+        rd_kafka_topic_partition_set_leader_epoch(added, epoch);
+    }
+    return list;
+}
+
+/*
+ * A seek to where the fetch starts anyway: librdkafka compares the epoch with the leader's log
+ * then, and only then. It is answered by librdkafka's main thread, without a word to the broker.
+ * One that is refused, because the fetch has not begun yet, is wanted again with its assignment.
+ */
+static void compare_epochs(struct fetching *fetching,
+                           const rd_kafka_topic_partition_list_t *assigned)
+{
+    rd_kafka_topic_partition_list_t *list = with_epochs(assigned);
+
+    if (list->cnt > 0 && fetching_report("seek_partitions",
+                                         rd_kafka_seek_partitions(fetching->client, list, SEEK_MS)))
+        for (int i = list->cnt - 1; i >= 0; i--)
+            if (!list->elems[i].err)
+                rd_kafka_topic_partition_list_del_by_idx(list, i);
+    want_again(fetching, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void apply_cooperative(struct fetching *fetching, struct changes *changes)
 {
     if (changes->unassign->cnt > 0) {
@@ -118,10 +182,13 @@ static void apply_cooperative(struct fetching *fetching, struct changes *changes
         wait_for_stops(fetching);
     }
     forward(fetching, changes->assign);
-    if (changes->assign->cnt > 0 &&
-        !fetching_report("incremental_assign",
-                         rd_kafka_incremental_assign(fetching->client, changes->assign)))
-        want_again(fetching, changes->assign);
+    if (changes->assign->cnt == 0)
+        return;
+    if (fetching_report("incremental_assign",
+                        rd_kafka_incremental_assign(fetching->client, changes->assign)))
+        compare_epochs(fetching, changes->assign);
+    else
+        note_refused(fetching, changes->assign);
 }
 
 static void collect_eager(void *opaque, const char *topic, int32_t partition,
@@ -131,6 +198,7 @@ static void collect_eager(void *opaque, const char *topic, int32_t partition,
     bool wanted = slot->start || (slot->fetched && !slot->stop);
 
     collect_place(changes, topic, partition, slot);
+    collect_range(changes, topic, partition, slot);
     if (slot->fetched)
         rd_kafka_topic_partition_list_add(changes->unassign, topic, partition);
     slot->fetched = false;
@@ -148,10 +216,14 @@ static void apply_eager(struct fetching *fetching, struct changes *changes)
         wait_for_stops(fetching);
     }
     forward(fetching, changes->assign);
-    if ((changes->assign->cnt > 0 || fetching->unanswered) &&
-        !fetching_report_code("assign", rd_kafka_assign(fetching->client, changes->assign)))
-        want_again(fetching, changes->assign);
+    bool wanted = changes->assign->cnt > 0 || fetching->unanswered;
     fetching->unanswered = false;
+    if (!wanted)
+        return;
+    if (fetching_report_code("assign", rd_kafka_assign(fetching->client, changes->assign)))
+        compare_epochs(fetching, changes->assign);
+    else
+        note_refused(fetching, changes->assign);
 }
 
 /* Whether a partition of an unanswered assignment still has no position. */
@@ -216,15 +288,19 @@ void fetching_apply(struct fetching *fetching)
     struct changes changes = {.fetching = fetching,
                               .unassign = rd_kafka_topic_partition_list_new(16),
                               .assign = rd_kafka_topic_partition_list_new(16),
-                              .place = rd_kafka_topic_partition_list_new(16)};
+                              .place = rd_kafka_topic_partition_list_new(16),
+                              .range = rd_kafka_topic_partition_list_new(16)};
     fetching->assignment->changed = false;
     collect(fetching, &changes);
     log_fetching(changes.assign);
     if (changes.place->cnt > 0)
         positions_ask(fetching->positions, changes.place);
+    if (changes.range->cnt > 0)
+        positions_ask_range(fetching->positions, changes.range);
     rd_kafka_topic_partition_list_destroy(changes.unassign);
     rd_kafka_topic_partition_list_destroy(changes.assign);
     rd_kafka_topic_partition_list_destroy(changes.place);
+    rd_kafka_topic_partition_list_destroy(changes.range);
 }
 
 /* Wishes: marked now, carried out by fetching_apply. */

@@ -8,22 +8,35 @@
 #include "kafka/reader.h"
 
 #include "dispatch/intake.h"
-#include "dispatch/ownership.h"
+#include "dispatch/route.h"
 #include "kafka/headers.h"
+#include "ops/log.h"
 
 /* The loop has other things to do as well: signals, heartbeats' events, PostgreSQL. */
 enum { TURN_RECORDS = 5000 };
 
-static void halt(struct reader *reader, struct queue *queue, const rd_kafka_message_t *message)
+/*
+ * What was read before it is written first: its partition halts when nothing of that is left
+ * (kafka/consumer.c), so that the next try begins at the fault.
+ */
+static void note_fault(struct assignment_slot *slot, const rd_kafka_message_t *message)
 {
-    struct err err;
-
-    err_set(&err, ERR_OUTAGE, "%s[%d]@%lld: %s: %s", queue->route->topic, message->partition,
-            (long long)message->offset, rd_kafka_err2name(message->err),
+    slot->faulty = true;
+    err_set(&slot->queue->halted, ERR_OUTAGE, "%s[%d]@%lld: %s: %s", slot->queue->route->topic,
+            message->partition, (long long)message->offset, rd_kafka_err2name(message->err),
             rd_kafka_message_errstr(message));
-    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-        err_context(&err, "position %lld is no longer in Kafka", (long long)queue->position);
-    ownership_halt(reader->dispatcher, queue, &err);
+}
+
+/* What the log holds instead is asked before it is decided what becomes of the partition. */
+static void note_out_of_range(struct reader *reader, struct assignment_slot *slot,
+                              const rd_kafka_message_t *message)
+{
+    log_warn("can't be fetched", LOG_STR("topic", slot->queue->route->topic),
+             LOG_INT("partition", message->partition), LOG_INT("offset", slot->queue->read_next),
+             LOG_STR("reason", rd_kafka_message_errstr(message)));
+    slot->out_of_range = true;
+    slot->range = true;
+    reader->assignment->changed = true;
 }
 
 static void take(struct reader *reader, struct queue *queue, const rd_kafka_message_t *message)
@@ -36,6 +49,7 @@ static void take(struct reader *reader, struct queue *queue, const rd_kafka_mess
         .value = {message->payload, message->len},
     };
 
+    queue->reading_epoch = rd_kafka_message_leader_epoch(message);
     buffer_reset(&reader->headers);
     if (queue->wants_headers && headers_append(&reader->headers, message))
         record.headers = (struct slice){reader->headers.data, reader->headers.len};
@@ -51,7 +65,7 @@ static void take(struct reader *reader, struct queue *queue, const rd_kafka_mess
  */
 static bool is_current(const struct assignment_slot *slot)
 {
-    return slot && slot->queue && slot->fetched && !slot->start && !slot->stop;
+    return slot && slot->queue && slot->fetched && !slot->start && !slot->stop && !slot->faulty;
 }
 
 static void on_message(rd_kafka_message_t *message, void *opaque)
@@ -65,8 +79,10 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
     if (LIKELY(is_current(slot))) {
         if (LIKELY(!message->err))
             take(reader, slot->queue, message);
+        else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+            note_out_of_range(reader, slot, message);
         else
-            halt(reader, slot->queue, message);
+            note_fault(slot, message);
     }
     if (reader->full || reader->turn_count >= TURN_RECORDS)
         rd_kafka_yield(reader->client);

@@ -15,6 +15,7 @@
 #include "ops/log.h"
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/utf8.h"
 #include "ops/log_limit.h"
 
@@ -149,6 +150,16 @@ static void put_string(struct line *line, const char *text)
     put_text(line, "\"");
 }
 
+/* librdkafka's and libpq's texts may repeat settings. */
+static void put_masked(struct line *line, const char *text)
+{
+    struct buffer masked = {0};
+
+    secret_mask(text, &masked);
+    put_string(line, buffer_text(&masked));
+    buffer_finish(&masked);
+}
+
 static void put_name(struct line *line, const char *name)
 {
     put_text(line, line->json ? ",\"" : " ");
@@ -183,7 +194,10 @@ static void put_field(struct line *line, const struct log_field *field)
     case LOG_FIELD_TEXT:
         if (field->text && field->text[0]) {
             put_name(line, field->name);
-            put_string(line, field->text);
+            if (secret_present(field->text))
+                put_masked(line, field->text);
+            else
+                put_string(line, field->text);
         }
         break;
     case LOG_FIELD_INTEGER:

@@ -15,7 +15,8 @@
  * - PQputCopyData never says "would block": the sign to stop is PQflush() == 1. Putting more makes
  *   its buffer grow without bound.
  * - In COPY, a server's error is not shown until PQputCopyEnd. So the rest is sent, the server
- * throws it away, and then the error comes.
+ *   throws it away, and then the error comes: perhaps without another event, for its bytes are long
+ *   in libpq's buffer.
  * - A commit is certain only when PQgetResult has returned NULL and no error was seen.
  * - The socket may change during the handshake, under the same number: the poll is stopped before
  *   each PQconnectPoll and looked up after it.
@@ -25,11 +26,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "ops/log.h"
-#include "pg/copy_context.h"
 #include "pg/sqlstate.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,55 +89,13 @@ static void watch(struct conn *conn, int events)
 
 /* Errors. */
 
-static void copy_field(char *to, size_t size, const PGresult *result, int field)
-{
-    const char *text = PQresultErrorField(result, field);
-
-    snprintf(to, size, "%s", text ? text : "");
-}
-
-/* From COPY's own line on, so that a long line of something else does not push it out. */
-static void note_context(struct conn_error *error, const PGresult *result)
-{
-    const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
-
-    snprintf(error->context, sizeof(error->context), "%s",
-             context ? copy_context_find(context) : "");
-}
-
-/*
- * Data exceptions quote the value, each language in its own way: invalid input syntax for type
- * integer: "abc". An err is logged, so what comes from a colon, a quote or another script on is
- * left out. Two more codes can be one: see dispatch/outcome.c. What a trigger says is its author's
- * choice.
- */
-static void set_message(struct err *err, const char *sqlstate, const char *message)
-{
-    size_t safe = 0;
-    bool quotes = strncmp(sqlstate, "22", 2) == 0 || strcmp(sqlstate, "42601") == 0 ||
-                  strcmp(sqlstate, "XX000") == 0;
-
-    while (message[safe] && !(quotes && (strchr("\":", message[safe]) || message[safe] < 0)))
-        safe++;
-    err_set(err, sqlstate_class(sqlstate), "%.*s", (int)safe, message);
-    snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
-}
-
 /* The first error is the cause; what follows it is its consequence. */
 static void note_error(struct conn *conn, const PGresult *result)
 {
-    struct conn_error *error = &conn->error;
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
     if (conn->failed)
         return;
     conn->failed = true;
-    set_message(&error->err, sqlstate ? sqlstate : "", message ? message : "connection lost");
-    note_context(error, result);
-    copy_field(error->err.column, sizeof(error->err.column), result, PG_DIAG_COLUMN_NAME);
-    copy_field(error->constraint, sizeof(error->constraint), result, PG_DIAG_CONSTRAINT_NAME);
-    copy_field(error->function, sizeof(error->function), result, PG_DIAG_SOURCE_FUNCTION);
+    conn_error_read(&conn->error, result);
 }
 
 /* The job is taken off first: it may start the next one on this connection. */
@@ -261,6 +218,7 @@ static bool send_copy(struct conn *conn)
 
 static void take_result(struct conn *conn, PGresult *result)
 {
+    assert(conn->job); /* whoever is querying has one */
     switch (PQresultStatus(result)) {
     case PGRES_COPY_IN:
         set_state(conn, CONN_COPYING, NULL);
@@ -277,13 +235,19 @@ static void take_result(struct conn *conn, PGresult *result)
     }
 }
 
+/* The server has become a standby, or read-only: the next connection may find another one. */
+static bool is_read_only(const struct conn *conn)
+{
+    return conn->failed && strcmp(conn->error.err.sqlstate, SQLSTATE_READ_ONLY) == 0;
+}
+
 /* False: the connection is lost. */
 static bool take_results(struct conn *conn)
 {
     while (conn->state == CONN_QUERYING && !PQisBusy(conn->pg)) {
         PGresult *result = PQgetResult(conn->pg);
         if (!result) {
-            if (PQstatus(conn->pg) == CONNECTION_BAD)
+            if (PQstatus(conn->pg) == CONNECTION_BAD || is_read_only(conn))
                 return false;
             set_state(conn, CONN_IDLE, NULL);
             end_job(conn);
@@ -325,6 +289,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     bool alive = status < 0 || (events & UV_READABLE) ? on_readable(conn) : true;
     if (alive && status >= 0 && (events & UV_WRITABLE) && conn->poll == poll)
         alive = on_writable(conn);
+    /* An error in the middle of the data was read with it: no event tells of it any more. */
+    if (alive && conn->state == CONN_QUERYING)
+        alive = take_results(conn);
     if (!alive || (status < 0 && conn->state != CONN_CLOSED))
         lose(conn);
 }

@@ -2,6 +2,7 @@
 #include "pg/offsets.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void offsets_literal(struct buffer *sql, const char *text)
@@ -24,35 +25,71 @@ static void append_key(struct buffer *sql, const struct offsets_claim *claim)
     buffer_printf(sql, " AND o.partition = %" PRId32, claim->partition);
 }
 
+/* The first one that is known stays: a claim that finds another one must be able to tell. */
+static void append_topic_id(struct buffer *sql, const struct offsets_claim *claim)
+{
+    if (!claim->topic_id || !claim->topic_id[0])
+        return;
+    buffer_append_text(sql, ", topic_id = coalesce(o.topic_id, ");
+    offsets_literal(sql, claim->topic_id);
+    buffer_append_text(sql, ")");
+}
+
+static void append_skip(struct buffer *sql, const struct offsets_claim *claim)
+{
+    if (claim->skip_to <= claim->skip_from)
+        return;
+    buffer_printf(sql,
+                  ", lost_count = o.lost_count + CASE WHEN o.next_offset = %" PRId64
+                  " THEN %" PRId64 " ELSE 0 END",
+                  claim->skip_from, claim->skip_to - claim->skip_from);
+    buffer_printf(sql,
+                  ", leader_epoch = CASE WHEN o.next_offset = %" PRId64
+                  " THEN -1 ELSE o.leader_epoch END",
+                  claim->skip_from);
+    buffer_printf(sql,
+                  ", next_offset = CASE WHEN o.next_offset = %" PRId64 " THEN %" PRId64
+                  " ELSE o.next_offset END",
+                  claim->skip_from, claim->skip_to);
+}
+
 static void append_update(struct buffer *sql, const struct offsets_claim *claim)
 {
     buffer_append_text(sql, "UPDATE pgsluice.offsets AS o"
                             " SET epoch = o.epoch + 1, claimed_at = now(), owner = ");
     offsets_literal(sql, claim->owner);
+    append_topic_id(sql, claim);
+    append_skip(sql, claim);
     append_key(sql, claim);
 }
 
 static void append_insert(struct buffer *sql, const struct offsets_claim *claim)
 {
     buffer_append_text(sql, "INSERT INTO pgsluice.offsets AS o"
-                            " (sink, topic, partition, next_offset, owner) VALUES (");
+                            " (sink, topic, partition, next_offset, owner, topic_id) VALUES (");
     offsets_literal(sql, claim->sink);
     buffer_append_text(sql, ", ");
     offsets_literal(sql, claim->topic);
     buffer_printf(sql, ", %" PRId32 ", %" PRId64 ", ", claim->partition, claim->initial);
     offsets_literal(sql, claim->owner);
-    buffer_append_text(sql, ") ON CONFLICT (sink, topic, partition) DO UPDATE"
+    buffer_append_text(sql, ", nullif(");
+    offsets_literal(sql, claim->topic_id ? claim->topic_id : "");
+    buffer_append_text(sql, ", '')) ON CONFLICT (sink, topic, partition) DO UPDATE"
                             " SET epoch = o.epoch + 1, claimed_at = now(), owner = EXCLUDED.owner");
+    append_topic_id(sql, claim);
+    append_skip(sql, claim);
 }
 
 void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim)
 {
     buffer_append_text(sql, "SET LOCAL lock_timeout = '2s'; ");
-    if (claim->initial < 0)
+    if (claim->initial < 0) {
         append_update(sql, claim);
-    else
+    } else {
+        buffer_append_text(sql, "SET LOCAL synchronous_commit = on; ");
         append_insert(sql, claim);
-    buffer_append_text(sql, " RETURNING o.next_offset, o.epoch");
+    }
+    buffer_append_text(sql, " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
 }
 
 bool offsets_claim_parse(const PGresult *result, struct offsets_position *position)
@@ -61,6 +98,8 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
         return false;
     position->next_offset = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     position->epoch = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    snprintf(position->topic_id, sizeof(position->topic_id), "%s", PQgetvalue(result, 0, 2));
+    position->leader_epoch = (int32_t)strtol(PQgetvalue(result, 0, 3), NULL, 10);
     return true;
 }
 
@@ -125,6 +164,44 @@ static void append_to(struct buffer *sql, const struct offsets_move *move)
     buffer_printf(sql, "%" PRId64, move->to);
 }
 
+static void append_leader_epoch(struct buffer *sql, const struct offsets_move *move)
+{
+    buffer_printf(sql, "%" PRId32, move->leader_epoch);
+}
+
+void offsets_topics_sql(struct buffer *sql, const char *sink)
+{
+    buffer_append_text(sql, "SELECT DISTINCT topic FROM pgsluice.offsets WHERE sink = ");
+    offsets_literal(sql, sink);
+}
+
+static void append_starts(struct buffer *sql, const struct offsets_start *starts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_text(sql, i > 0 ? ", (" : "(");
+        offsets_literal(sql, starts[i].topic);
+        buffer_printf(sql, ", %" PRId32 ", %" PRId64 "::bigint)", starts[i].partition,
+                      starts[i].next_offset);
+    }
+}
+
+void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
+                       const struct offsets_start *starts, size_t count)
+{
+    buffer_append_text(sql, "SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
+                            " (sink, topic, partition, next_offset, owner) SELECT ");
+    offsets_literal(sql, sink);
+    buffer_append_text(sql, ", s.topic, s.partition, s.next_offset, ");
+    offsets_literal(sql, owner);
+    buffer_append_text(sql, " FROM (VALUES ");
+    append_starts(sql, starts, count);
+    buffer_append_text(sql, ") AS s (topic, partition, next_offset) WHERE NOT EXISTS"
+                            " (SELECT FROM pgsluice.offsets AS o WHERE o.topic = s.topic"
+                            " AND o.sink = ");
+    offsets_literal(sql, sink);
+    buffer_append_text(sql, ") ON CONFLICT (sink, topic, partition) DO NOTHING");
+}
+
 void offsets_advance_sql(struct buffer *sql, const char *sink, const struct offsets_move *moves,
                          size_t count)
 {
@@ -135,5 +212,6 @@ void offsets_advance_sql(struct buffer *sql, const char *sink, const struct offs
     append_array(sql, moves, count, append_epoch, "bigint");
     append_array(sql, moves, count, append_from, "bigint");
     append_array(sql, moves, count, append_to, "bigint");
+    append_array(sql, moves, count, append_leader_epoch, "integer");
     buffer_append_text(sql, ");");
 }

@@ -1,7 +1,7 @@
 /*
  * State is list membership: conn.c's one setter tells on_conn_state, which moves the connection.
  *
- *   closed --start_attempt--> connecting --> idle <--conn_run / job ends--> busy
+ *   closed --names resolved-> connecting --> idle <--conn_run / job ends--> busy
  *      ^                          |            |                             |
  *      +---------- refused -------+-- surplus -+------------ lost -----------+
  *
@@ -17,7 +17,7 @@
 
 #include <stdlib.h>
 
-enum { TICK_MS = 50, CONNECT_TIMEOUT_MS = 10000, SURPLUS_IDLE_MS = 60000 };
+enum { TICK_MS = 50, SURPLUS_IDLE_MS = 60000 };
 
 static const struct backoff reconnect_backoff = {.first_ms = 100, .limit_ms = 5000};
 
@@ -118,6 +118,7 @@ static void check_busy(struct pool *pool)
     }
 }
 
+/* A server that swallows what it is sent would take all the time of the next attempt, too. */
 static void give_up_slow_attempt(struct pool *pool)
 {
     struct err err;
@@ -125,20 +126,27 @@ static void give_up_slow_attempt(struct pool *pool)
     if (TAILQ_EMPTY(&pool->connecting) || clock_now_ms() < pool->attempt_deadline_ms)
         return;
     conn_close(TAILQ_FIRST(&pool->connecting));
-    err_set(&err, ERR_OUTAGE, "PostgreSQL did not answer in %d s", CONNECT_TIMEOUT_MS / 1000);
+    pool->first_server++;
+    err_set(&err, ERR_OUTAGE, "PostgreSQL did not answer in %d s", SESSION_ATTEMPT_MS / 1000);
     note_failure(pool, &err, true);
 }
 
-static void start_attempt(struct pool *pool)
+static void on_resolved(void *opaque, const struct config_servers *servers, const struct err *err)
 {
+    struct pool *pool = opaque;
     struct session session;
-    struct err err;
+    struct err refusal;
 
-    if (!session_init(&session, pool->options.config, &err)) {
-        note_failure(pool, &err, true);
+    if (err) {
+        note_failure(pool, err, true);
         return;
     }
-    pool->attempt_deadline_ms = clock_now_ms() + CONNECT_TIMEOUT_MS;
+    if (!session_init(&session, pool->options.config, &refusal)) {
+        note_failure(pool, &refusal, true);
+        return;
+    }
+    session_place(&session, servers, pool->first_server);
+    pool->attempt_deadline_ms = clock_now_ms() + SESSION_ATTEMPT_MS;
     conn_open(TAILQ_FIRST(&pool->closed), &session);
     session_finish(&session);
 }
@@ -149,9 +157,10 @@ static void maybe_start_attempt(struct pool *pool)
     size_t open = pool_open_count(pool);
     bool more = open < pool->min || (pool->wanted && open < pool->max);
 
-    if (more && TAILQ_EMPTY(&pool->connecting) && clock_now_ms() >= pool->next_attempt_ms) {
+    if (more && TAILQ_EMPTY(&pool->connecting) && !resolver_is_busy(&pool->resolver) &&
+        clock_now_ms() >= pool->next_attempt_ms) {
         pool->wanted = false;
-        start_attempt(pool);
+        resolver_start(&pool->resolver, pool->loop, on_resolved, pool);
     }
 }
 
@@ -159,7 +168,7 @@ static void close_surplus(struct pool *pool)
 {
     struct conn *conn = TAILQ_FIRST(&pool->idle);
 
-    if (conn && pool_open_count(pool) > pool->min && pool_open_count(pool) > 1 &&
+    if (conn && pool_open_count(pool) > pool->min &&
         clock_now_ms() - conn->idle_since_ms > SURPLUS_IDLE_MS)
         conn_close(conn);
 }
@@ -215,6 +224,7 @@ void pool_close(struct pool *pool)
     pool->max = 0;
     uv_timer_stop(&pool->timer);
     uv_close((uv_handle_t *)&pool->timer, NULL);
+    resolver_cancel(&pool->resolver);
     while (!TAILQ_EMPTY(&pool->connecting))
         conn_close(TAILQ_FIRST(&pool->connecting));
     while (!TAILQ_EMPTY(&pool->busy))

@@ -13,10 +13,15 @@
 #include "pg/session.h"
 
 #include "base/backoff.h"
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/slice.h"
 
+#include <assert.h>
 #include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,17 +36,17 @@ static const char options_format[] =
 
 static const struct backoff connect_backoff = {.first_ms = 100, .limit_ms = 2000};
 
-static void add(struct session *session, size_t *count, const char *keyword, const char *value)
+static void add(struct session *session, const char *keyword, const char *value)
 {
-    session->keywords[*count] = keyword;
-    session->values[*count] = value;
-    *count += 1;
+    assert(session->count + 1 < SESSION_PARAMETERS_MAX);
+    session->keywords[session->count] = keyword;
+    session->values[session->count] = value;
+    session->count++;
 }
 
 bool session_init(struct session *session, const struct config *config, struct err *err)
 {
     const char *user_options = getenv("PGOPTIONS");
-    size_t count = 0;
 
     *session = (struct session){0};
     *err = (struct err){0};
@@ -51,20 +56,49 @@ bool session_init(struct session *session, const struct config *config, struct e
     session->application_name = memory_printf("pgsluice/%s/%s", config->name, config->instance_id);
     session->options = memory_printf(options_format, config->synchronous_commit ? "on" : "off",
                                      user_options ? user_options : "");
-    add(session, &count, "application_name", session->application_name);
-    add(session, &count, "options", session->options);
-    add(session, &count, "client_encoding", "UTF8");
-    add(session, &count, "keepalives_idle", "10");
-    add(session, &count, "keepalives_interval", "5");
-    add(session, &count, "keepalives_count", "3");
-    add(session, &count, "tcp_user_timeout", "30000");
+    add(session, "application_name", session->application_name);
+    add(session, "options", session->options);
+    add(session, "client_encoding", "UTF8");
+    add(session, "keepalives_idle", "10");
+    add(session, "keepalives_interval", "5");
+    add(session, "keepalives_count", "3");
+    add(session, "tcp_user_timeout", "30000");
     if (session->password)
-        add(session, &count, "password", session->password);
+        add(session, "password", session->password);
     return true;
+}
+
+/* The texts of one kind, in the order of the attempt. */
+static char *join(const struct config_servers *servers, size_t first, size_t offset)
+{
+    struct buffer list = {0};
+
+    for (size_t i = 0; i < servers->count; i++) {
+        const struct config_server *server = &servers->list[(first + i) % servers->count];
+        buffer_printf(&list, "%s%s", i ? "," : "", *(char *const *)((const char *)server + offset));
+    }
+    char *text = memory_strdup(buffer_text(&list));
+    buffer_finish(&list);
+    return text;
+}
+
+void session_place(struct session *session, const struct config_servers *servers, size_t first)
+{
+    if (servers->count == 0)
+        return;
+    session->hosts = join(servers, first, offsetof(struct config_server, host));
+    session->addresses = join(servers, first, offsetof(struct config_server, address));
+    session->ports = join(servers, first, offsetof(struct config_server, port));
+    add(session, "host", session->hosts);
+    add(session, "hostaddr", session->addresses);
+    add(session, "port", session->ports);
 }
 
 void session_finish(struct session *session)
 {
+    free(session->hosts);
+    free(session->addresses);
+    free(session->ports);
     free(session->application_name);
     free(session->options);
     if (session->password)
@@ -73,26 +107,66 @@ void session_finish(struct session *session)
     *session = (struct session){0};
 }
 
-/* libpq 15 gives no SQLSTATE for a refused connection, only the server's words; these are the ones
- * (in every locale the parts in quotes stay) that waiting does not mend. */
+/* libpq 15 gives no SQLSTATE for a refused connection, only words. These are the ones that waiting
+ * does not mend: the server's (in every locale the parts in quotes stay), and libpq's own. */
+static const char *const lasting_words[] = {
+    "password",    "authentication",    "does not exist",           "not permitted to log in",
+    "pg_hba.conf", "permission denied", "invalid connection option"};
+static const char *const lasting_own_words[] = {"certificate",
+                                                "does not support SSL",
+                                                "private key file",
+                                                "could not match",
+                                                "definition of service",
+                                                "invalid sslmode",
+                                                "invalid target_session_attrs",
+                                                "invalid channel_binding",
+                                                "invalid port number",
+                                                "invalid integer value"};
+
+static bool has_word(struct slice text, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memmem(text.data, text.len, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
+static bool is_lasting(struct slice text)
+{
+    return has_word(text, lasting_own_words, COUNT_OF(lasting_own_words)) ||
+           (memmem(text.data, text.len, "FATAL", strlen("FATAL")) &&
+            has_word(text, lasting_words, COUNT_OF(lasting_words)));
+}
+
+/* Of several servers, each says why not: as long as one may come back, waiting may help. */
 static enum err_class refusal_class(PGconn *connection)
 {
-    static const char *const lasting[] = {"password",
-                                          "authentication",
-                                          "does not exist",
-                                          "not permitted to log in",
-                                          "pg_hba.conf",
-                                          "permission denied",
-                                          "invalid connection option",
-                                          "root certificate"};
-    const char *message = PQerrorMessage(connection);
+    static const char start[] = "connection to server ";
+    const char *at = PQerrorMessage(connection);
 
     if (PQconnectionNeedsPassword(connection))
         return ERR_CONFIG;
-    for (size_t i = 0; i < COUNT_OF(lasting); i++)
-        if (strstr(message, "FATAL") && strstr(message, lasting[i]))
-            return ERR_CONFIG;
-    return ERR_OUTAGE;
+    while (at) {
+        const char *next = strstr(at + (*at != '\0'), start);
+        size_t len = next ? (size_t)(next - at) : strlen(at);
+        if (!is_lasting((struct slice){at, len}))
+            return ERR_OUTAGE;
+        at = next;
+    }
+    return ERR_CONFIG;
+}
+
+/* What libpq says about certificates does not say that it was asked to look at them. */
+static void explain(struct err *err)
+{
+    size_t len = strlen(err->text);
+
+    if (config_postgres_set_sslmode() &&
+        (strstr(err->text, "certificate") || strstr(err->text, "does not support SSL")))
+        snprintf(err->text + len, sizeof(err->text) - len,
+                 ". A host that is not local has to prove who it is (PGSSLMODE=verify-full): name "
+                 "the CA's certificate in PGSSLROOTCERT, or set PGSSLMODE to verify-ca, require or "
+                 "disable");
 }
 
 bool session_error(PGconn *connection, struct err *err)
@@ -101,6 +175,7 @@ bool session_error(PGconn *connection, struct err *err)
     for (char *at = err->text; *at; at++)
         if (*at == '\n' || *at == '\t')
             *at = at[1] ? ' ' : '\0';
+    explain(err);
     return false;
 }
 
@@ -149,21 +224,37 @@ static PGconn *attempt(const struct session *session, int64_t deadline_ms, struc
     return NULL;
 }
 
-PGconn *session_connect(const struct config *config, int64_t timeout_ms, struct err *err)
+/* One connection, to the servers from `first` on. */
+static PGconn *try_servers(const struct config *config, const struct config_servers *servers,
+                           size_t first, int64_t deadline_ms, struct err *err)
 {
-    int64_t deadline_ms = clock_now_ms() + timeout_ms;
     struct session session;
     PGconn *connection = NULL;
 
-    if (!session_init(&session, config, err))
-        return NULL;
-    for (unsigned i = 0;; i++) {
+    if (session_init(&session, config, err)) {
+        session_place(&session, servers, first);
         connection = attempt(&session, deadline_ms, err);
+    }
+    session_finish(&session);
+    return connection;
+}
+
+PGconn *session_connect(const struct config *config, int64_t timeout_ms, struct err *err)
+{
+    int64_t deadline_ms = clock_now_ms() + timeout_ms;
+    struct config_servers servers;
+    PGconn *connection = NULL;
+
+    config_servers_read(&servers);
+    for (unsigned i = 0;; i++) {
+        int64_t until_ms = clock_now_ms() + SESSION_ATTEMPT_MS;
+        connection =
+            try_servers(config, &servers, i, until_ms < deadline_ms ? until_ms : deadline_ms, err);
         int64_t delay_ms = backoff_delay_ms(&connect_backoff, i, backoff_random());
         if (connection || err->class == ERR_CONFIG || clock_now_ms() + delay_ms >= deadline_ms)
             break;
         poll(NULL, 0, (int)delay_ms);
     }
-    session_finish(&session);
+    config_servers_finish(&servers);
     return connection;
 }

@@ -14,24 +14,25 @@ static const struct {
     {SQLSTATE_FENCED, ERR_FENCED},
     {SQLSTATE_TABLE_CHANGED, ERR_CONFIG},
     {"55P03", ERR_CONTENTION}, /* lock_not_available */
-    {"57014", ERR_CONTENTION}, /* query_canceled, also statement_timeout */
-    {"40", ERR_CONTENTION},    /* transaction rollback: serialization, deadlock */
-    {"26000", ERR_CONTENTION}, /* prepared statement is gone: a pooler swapped the session */
-    {"25006", ERR_OUTAGE},     /* read only: a standby, a failover */
-    {"21000", ERR_DATA},       /* cardinality violation */
-    {"22", ERR_DATA},          /* data exception */
-    {"23", ERR_DATA},          /* integrity constraint */
-    {"54", ERR_DATA},          /* program limit: nesting, row or index entry too large */
-    {"P0001", ERR_DATA},       /* a trigger raised */
-    {"28", ERR_CONFIG},        /* authorization */
-    {"3D", ERR_CONFIG},        /* no such database */
-    {"3F", ERR_CONFIG},        /* no such schema */
-    {"42", ERR_CONFIG},        /* no such table, column, right; syntax */
-    {"0A", ERR_CONFIG},        /* not supported: for instance COPY into a view */
-    {"08", ERR_OUTAGE},        /* connection */
-    {"53", ERR_OUTAGE},        /* resources: disk full, too many connections */
-    {"57P", ERR_OUTAGE},       /* shutdown, crash, starting up */
-    {"58", ERR_OUTAGE},        /* system: I/O */
+    {SQLSTATE_CANCELED, ERR_CONTENTION},
+    {"40", ERR_CONTENTION},           /* transaction rollback: serialization, deadlock */
+    {"26000", ERR_CONTENTION},        /* prepared statement is gone: a pooler swapped the session */
+    {SQLSTATE_READ_ONLY, ERR_OUTAGE}, /* a standby, a failover */
+    {"2200H", ERR_CONFIG},            /* a sequence has come to its end */
+    {"21000", ERR_DATA},              /* cardinality violation */
+    {"22", ERR_DATA},                 /* data exception */
+    {"23", ERR_DATA},                 /* integrity constraint */
+    {"54", ERR_DATA},                 /* program limit: nesting, row or index entry too large */
+    {"P0001", ERR_DATA},              /* a trigger raised */
+    {"28", ERR_CONFIG},               /* authorization */
+    {"3D", ERR_CONFIG},               /* no such database */
+    {"3F", ERR_CONFIG},               /* no such schema */
+    {"42", ERR_CONFIG},               /* no such table, column, right; syntax */
+    {"0A", ERR_CONFIG},               /* not supported: for instance COPY into a view */
+    {"08", ERR_OUTAGE},               /* connection */
+    {"53", ERR_OUTAGE},               /* resources: disk full, too many connections */
+    {"57P", ERR_OUTAGE},              /* shutdown, crash, starting up */
+    {"58", ERR_OUTAGE},               /* system: I/O */
 };
 
 /* A class that begins with 5 to 9 or I to Z is nobody's, but for those that PostgreSQL took. */

@@ -47,6 +47,9 @@ static void defaults_stand_when_nothing_else_is_said(void **state)
     assert_int_equal(config.delivery, CONFIG_EXACTLY_ONCE);
     assert_int_equal(config.start, CONFIG_START_EARLIEST);
     assert_int_equal(config.dead_letters, CONFIG_DEAD_LETTERS_TABLE);
+    assert_null(config.dead_letter_topic);
+    assert_int_equal(config.dead_letter_max_share, 50);
+    assert_int_equal(config.dead_letter_window, 10000);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_int_equal(config.log_format, LOG_FORMAT_AUTO);
     assert_int_equal(config.drain_timeout_ms, 30000);

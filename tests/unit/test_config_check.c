@@ -40,6 +40,38 @@ static void a_regular_expression_must_compile_and_stand_alone(void **state)
     assert_problem("SINK_TOPICS: mixes names and a regular expression");
 }
 
+static void a_topic_of_dead_letters_must_not_be_consumed(void **state)
+{
+    (void)state;
+    assert_true(LOAD("SINK_DEAD_LETTERS=topic", "SINK_DEAD_LETTER_TOPIC=dead"));
+    assert_true(LOAD("SINK_DEAD_LETTERS=both", "SINK_DEAD_LETTER_TOPIC=dead"));
+    assert_refused("SINK_DEAD_LETTERS=topic", "SINK_DEAD_LETTER_TOPIC: is required");
+    assert_refused("SINK_DEAD_LETTERS=both", "SINK_DEAD_LETTER_TOPIC: is required");
+    assert_refused("SINK_DEAD_LETTER_TOPIC=dead", "SINK_DEAD_LETTER_TOPIC: would not be used");
+    assert_false(LOAD("SINK_DEAD_LETTERS=topic", "SINK_DEAD_LETTER_TOPIC=a b"));
+    assert_problem("SINK_DEAD_LETTER_TOPIC: is no topic's name");
+    assert_false(LOAD("SINK_DEAD_LETTERS=both", "SINK_DEAD_LETTER_TOPIC=orders"));
+    assert_problem("SINK_DEAD_LETTER_TOPIC: is one of SINK_TOPICS");
+}
+
+static void a_regular_expression_must_not_match_the_topic_of_dead_letters(void **state)
+{
+    const char *const base[] = {"KAFKA_BOOTSTRAP_SERVERS=a", "KAFKA_GROUP_ID=g",
+                                "SINK_DEAD_LETTERS=topic", "SINK_DEAD_LETTER_TOPIC=shop.dead"};
+
+    (void)state;
+    assert_true(
+        load((const char *[]){base[0], base[1], base[2], base[3], "SINK_TOPICS=^shop[.]o", NULL}));
+    assert_true(load(
+        (const char *[]){base[0], base[1], base[2], base[3], "SINK_TOPICS=shop.dead2,dead", NULL}));
+    assert_false(
+        load((const char *[]){base[0], base[1], base[2], base[3], "SINK_TOPICS=^shop", NULL}));
+    assert_problem("SINK_DEAD_LETTER_TOPIC: is one of SINK_TOPICS");
+    assert_false(load((const char *[]){base[0], base[1], base[2], base[3],
+                                       "SINK_TOPICS=orders, shop.dead", NULL}));
+    assert_problem("SINK_DEAD_LETTER_TOPIC: is one of SINK_TOPICS");
+}
+
 #define X16 "xxxxxxxxxxxxxxxx"
 
 static void table_names_must_not_be_cut(void **state)
@@ -116,11 +148,36 @@ static void logins_that_can_not_work_are_refused(void **state)
     assert_true(LOAD("KAFKA_SECURITY_PROTOCOL=sasl_ssl", "KAFKA_SASL_MECHANISMS=SCRAM-SHA-512"));
 }
 
+static void a_login_among_the_brokers_is_refused_and_not_repeated(void **state)
+{
+    (void)state;
+    assert_false(
+        load((const char *[]){"KAFKA_BOOTSTRAP_SERVERS=kafka:9092,user:s3ntinel@kafka:9092",
+                              "KAFKA_GROUP_ID=group", "SINK_TOPICS=orders", NULL}));
+    assert_problem("KAFKA_BOOTSTRAP_SERVERS: has an @");
+    assert_problem("KAFKA_SASL_PASSWORD");
+    assert_null(strstr(buffer_text(&problems), "s3ntinel"));
+}
+
+static void a_uri_where_libpq_takes_none_is_refused_and_not_repeated(void **state)
+{
+    (void)state;
+    assert_refused("PGHOST=postgres://user:s3ntinel@db/shop", "PGHOST: is a connection string");
+    assert_null(strstr(buffer_text(&problems), "s3ntinel"));
+    assert_refused("PGDATABASE=postgresql://db/shop?password=x", "PGDATABASE: is a connection");
+    assert_refused("PGDATABASE=host=db password=s3ntinel", "PGDATABASE: is a connection string");
+    assert_loads("PGHOST=@abstract,db.example");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_login_among_the_brokers_is_refused_and_not_repeated),
+        cmocka_unit_test(a_uri_where_libpq_takes_none_is_refused_and_not_repeated),
         cmocka_unit_test(topics_must_be_legal),
         cmocka_unit_test(a_regular_expression_must_compile_and_stand_alone),
+        cmocka_unit_test(a_topic_of_dead_letters_must_not_be_consumed),
+        cmocka_unit_test(a_regular_expression_must_not_match_the_topic_of_dead_letters),
         cmocka_unit_test(table_names_must_not_be_cut),
         cmocka_unit_test(names_are_short_plain_text),
         cmocka_unit_test(sizes_must_fit_each_other),

@@ -61,6 +61,11 @@ static void what_would_break_delivery_is_refused(void **state)
         "KAFKA_MAX_POLL_RECORDS=500",
         "KAFKA_OFFSET_STORE_METHOD=file",
         "KAFKA_METADATA_BROKER_LIST=other:9092",
+        "KAFKA_ENABLE_IDEMPOTENCE=false",
+        "KAFKA_TRANSACTIONAL_ID=sink",
+        "KAFKA_MESSAGE_TIMEOUT_MS=1000",
+        "KAFKA_DELIVERY_TIMEOUT_MS=1000",
+        "KAFKA_DELIVERY_REPORT_ONLY_ERROR=true",
     };
 
     (void)state;
@@ -83,6 +88,23 @@ static void our_own_values_are_not_refused(void **state)
     assert_loads("KAFKA_AUTO_OFFSET_RESET=error");
     assert_loads("KAFKA_ISOLATION_LEVEL=read_committed");
     assert_loads("KAFKA_CHECK_CRCS=1");
+    assert_loads("KAFKA_ENABLE_IDEMPOTENCE=true");
+    assert_loads("KAFKA_MESSAGE_TIMEOUT_MS=0");
+}
+
+static void properties_know_whose_they_are(void **state)
+{
+    (void)state;
+    assert_true(LOAD("KAFKA_LINGER_MS=5", "KAFKA_SESSION_TIMEOUT_MS=6000", "KAFKA_ACKS=all",
+                     "KAFKA_SECURITY_PROTOCOL=plaintext"));
+    for (size_t i = 0; i < config.properties_count; i++) {
+        const struct config_property *property = &config.properties[i];
+        bool producers =
+            strcmp(property->name, "linger.ms") == 0 || strcmp(property->name, "acks") == 0;
+        bool consumers = strcmp(property->name, "session.timeout.ms") == 0 ||
+                         strcmp(property->name, "group.id") == 0;
+        assert_int_equal(property->scope, producers ? 'P' : consumers ? 'C' : '*');
+    }
 }
 
 int main(void)
@@ -94,6 +116,7 @@ int main(void)
         cmocka_unit_test(librdkafka_judges_the_value),
         cmocka_unit_test(what_would_break_delivery_is_refused),
         cmocka_unit_test(our_own_values_are_not_refused),
+        cmocka_unit_test(properties_know_whose_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget_config);

@@ -1,4 +1,4 @@
-/* Records of a batch are its own copies; refusals find their record; everything goes back at once.
+/* Records of a batch are its own copies; dead letters are in order; everything goes back at once.
  */
 #include "dispatch/batch.h"
 
@@ -100,22 +100,22 @@ static void many_records_keep_their_order(void **state)
 
 static void reset_drops_everything_but_the_memory(void **state)
 {
-    struct err err;
-
     (void)state;
     fill(1000);
-    size_t overhead = batch_overhead_bytes(batch);
     batch_set_state(batch, BATCH_ENCODING);
     batch_note_dead(batch, 3);
+    batch->first = 2;
+    batch->buried_count = 1;
     batch->stopped = true;
     batch_set_state(batch, BATCH_READY);
-    batch_refuse_row(batch, 0, &err);
+    size_t overhead = batch_overhead_bytes(batch);
     batch_reset(batch);
     assert_int_equal(batch->state, BATCH_FREE);
     assert_int_equal(batch->count, 0);
     assert_int_equal(batch->bytes, 0);
     assert_int_equal(batch->dead_count, 0);
-    assert_int_equal(batch->refusals_count, 0);
+    assert_int_equal(batch->first, 0);
+    assert_int_equal(batch->buried_count, 0);
     assert_false(batch->stopped);
     assert_null(batch->queue);
     assert_null(batch->mapping);
@@ -125,107 +125,72 @@ static void reset_drops_everything_but_the_memory(void **state)
     assert_int_equal(batch->records[0].offset, 100);
 }
 
-/* Rows and refusals: a row is a record that is no dead letter. */
+/* Dead letters. */
 
-static struct err refusal(const char *text)
+/* A letter of ten bytes. */
+static void note_letter(uint32_t index)
 {
-    struct err err;
+    struct batch_letter *letter = batch_note_dead(batch, index);
 
-    err_set(&err, ERR_DATA, "%s", text);
-    return err;
+    buffer_append(&batch->dead_letters, "0123456789", 10);
+    letter->end = batch->dead_letters.len;
 }
 
-static void assert_refused(uint32_t index, const char *text)
-{
-    const struct err *err = batch_refusal(batch, index);
-
-    assert_non_null(err);
-    assert_string_equal(err->text, text);
-}
-
-static void without_dead_letters_a_row_is_its_record(void **state)
-{
-    struct err err = refusal("a");
-
-    (void)state;
-    fill(10);
-    batch_refuse_row(batch, 4, &err);
-    for (uint32_t i = 0; i < 10; i++)
-        assert_int_equal(batch_refusal(batch, i) != NULL, i == 4);
-    assert_refused(4, "a");
-}
-
-static void dead_letters_are_no_rows(void **state)
-{
-    static const uint32_t dead[] = {0, 1, 4, 7, 9};
-    static const uint32_t records[] = {2, 3, 5, 6, 8};
-
-    (void)state;
-    fill(10);
-    for (int i = 0; i < 5; i++)
-        batch_note_dead(batch, dead[i]);
-    for (int row = 0; row < 5; row++) {
-        struct err err = refusal("row");
-        batch_refuse_row(batch, (size_t)row, &err);
-        assert_refused(records[row], "row");
-        assert_int_equal(batch->refusals_count, row + 1);
-    }
-}
-
-static void refusals_are_found_in_whatever_order_they_came(void **state)
+static void dead_letters_are_in_the_order_of_their_records(void **state)
 {
     enum { RECORDS = 1000 };
 
     (void)state;
     fill(RECORDS);
-    for (uint32_t i = 0; i < RECORDS; i += 2) {
-        uint32_t row = i * 7 % RECORDS; /* each even one, once */
-        char text[16];
-        snprintf(text, sizeof(text), "%u", row);
-        struct err err = refusal(text);
-        batch_refuse_row(batch, row, &err);
-    }
-    assert_int_equal(batch->refusals_count, RECORDS / 2);
-    for (uint32_t i = 0; i < RECORDS; i++) {
-        char text[16];
-        snprintf(text, sizeof(text), "%u", i);
-        if (i % 2 == 0)
-            assert_refused(i, text);
-        else
-            assert_null(batch_refusal(batch, i));
-    }
+    for (uint32_t i = 0; i < RECORDS; i += 2)
+        note_letter(i * 7 % RECORDS); /* each even one, once */
+    assert_int_equal(batch->dead_count, RECORDS / 2);
+    for (uint32_t i = 0; i < RECORDS / 2; i++)
+        assert_int_equal(batch->dead[i].index, 2 * i);
 }
 
-static void many_dead_letters_are_remembered(void **state)
+static void a_dead_letter_knows_its_bytes(void **state)
 {
-    struct err err = refusal("a");
+    (void)state;
+    fill(10);
+    note_letter(7);
+    note_letter(2);
+    assert_int_equal(batch->dead[0].begin, 10);
+    assert_int_equal(batch->dead[0].end, 20);
+    assert_int_equal(batch->dead[1].begin, 0);
+    assert_int_equal(batch->dead[1].end, 10);
+}
+
+static void dead_letters_in_front_of_a_record_are_counted(void **state)
+{
+    static const uint32_t expected[] = {0, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5};
 
     (void)state;
-    fill(1000);
-    for (uint32_t i = 0; i < 999; i++)
-        batch_note_dead(batch, i);
-    batch_refuse_row(batch, 0, &err);
-    assert_refused(999, "a");
+    fill(10);
+    note_letter(0);
+    note_letter(1);
+    note_letter(4);
+    note_letter(7);
+    note_letter(9);
+    for (uint32_t i = 0; i <= 10; i++)
+        assert_int_equal(batch_dead_before(batch, i), expected[i]);
 }
 
-static void rows_are_counted_over_segments(void **state)
+static void all_that_is_held_is_counted(void **state)
 {
-    struct batch_segment segments[] = {{.rows_count = 3}, {.rows_count = 4}};
-
     (void)state;
-    assert_int_equal(batch_rows_count(batch), 0);
-    batch->segments = segments;
-    batch->segments_count = 2;
-    assert_int_equal(batch_rows_count(batch), 7);
-    batch->segments = NULL;
-    batch->segments_count = 0;
+    fill(100);
+    size_t overhead = batch_overhead_bytes(batch);
+    for (uint32_t i = 0; i < 100; i++)
+        note_letter(i);
+    assert_true(batch_overhead_bytes(batch) >= overhead + 100 * (10 + sizeof(struct batch_letter)));
 }
 
-/* States: FREE, FILLING, ENCODING, READY, FLUSHING. */
+/* States: FREE, FILLING, ENCODING, PRODUCING, READY, FLUSHING. */
 
 static const char *const arrows[] = {
-    [BATCH_FREE] = ".x...",  [BATCH_FILLING] = "x.x..",  [BATCH_ENCODING] = "x..x.",
-    [BATCH_READY] = "x.x.x", [BATCH_FLUSHING] = "x.xx.",
+    [BATCH_FREE] = ".x....",      [BATCH_FILLING] = "x.x...", [BATCH_ENCODING] = "x...x.",
+    [BATCH_PRODUCING] = "x...x.", [BATCH_READY] = "x.xx.x",   [BATCH_FLUSHING] = "x...x.",
 };
 
 /* A child, because a step that is not drawn has to end it. */
@@ -272,11 +237,10 @@ int main(void)
         BATCH_TEST(the_position_behind_it_follows_the_last_record),
         BATCH_TEST(many_records_keep_their_order),
         BATCH_TEST(reset_drops_everything_but_the_memory),
-        BATCH_TEST(without_dead_letters_a_row_is_its_record),
-        BATCH_TEST(dead_letters_are_no_rows),
-        BATCH_TEST(refusals_are_found_in_whatever_order_they_came),
-        BATCH_TEST(many_dead_letters_are_remembered),
-        BATCH_TEST(rows_are_counted_over_segments),
+        BATCH_TEST(dead_letters_are_in_the_order_of_their_records),
+        BATCH_TEST(a_dead_letter_knows_its_bytes),
+        BATCH_TEST(dead_letters_in_front_of_a_record_are_counted),
+        BATCH_TEST(all_that_is_held_is_counted),
         BATCH_TEST(only_the_drawn_steps_are_possible),
         BATCH_TEST(nothing_can_be_destroyed),
     };

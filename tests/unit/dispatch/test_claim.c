@@ -79,19 +79,21 @@ static void the_answer_is_the_position(void **state)
     assert_non_null(strstr(conn_sql(&conns[0]), "UPDATE pgsluice.offsets"));
     assert_non_null(strstr(conn_sql(&conns[0]), "o.partition = 3"));
     conn_give(&conns[0], PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)); /* SET */
-    conn_give_rows(&conns[0], (const char *const[]){"500", "7"}, 1, 2);
+    conn_give_rows(&conns[0], (const char *const[]){"500", "7", "id", "3"}, 1, 4);
     assert_int_equal(answers, 0);
     conn_succeed(&conns[0]);
     assert_answered(CLAIM_TAKEN, ERR_NONE);
     assert_int_equal(claim.position.next_offset, 500);
     assert_int_equal(claim.position.epoch, 7);
+    assert_string_equal(claim.position.topic_id, "id");
+    assert_int_equal(claim.position.leader_epoch, 3);
 }
 
 static void no_row_is_an_answer_too(void **state)
 {
     (void)state;
     conn_give(&conns[0], PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK));
-    conn_give_rows(&conns[0], (const char *const[]){NULL}, 0, 2);
+    conn_give_rows(&conns[0], (const char *const[]){NULL}, 0, 4);
     conn_succeed(&conns[0]);
     assert_answered(CLAIM_NO_ROW, ERR_NONE);
 }
@@ -99,10 +101,10 @@ static void no_row_is_an_answer_too(void **state)
 static void a_claim_can_be_used_again(void **state)
 {
     (void)state;
-    conn_give_rows(&conns[0], (const char *const[]){"500", "7"}, 1, 2);
+    conn_give_rows(&conns[0], (const char *const[]){"500", "7", "id", "3"}, 1, 4);
     conn_succeed(&conns[0]);
     claim_start(&claim, &conns[0], on_answer);
-    conn_give_rows(&conns[0], (const char *const[]){NULL}, 0, 2);
+    conn_give_rows(&conns[0], (const char *const[]){NULL}, 0, 4);
     conn_succeed(&conns[0]);
     assert_int_equal(answers, 2);
     assert_int_equal(result, CLAIM_NO_ROW);
@@ -118,7 +120,7 @@ static void a_lost_connection_fails_it(void **state)
 static void an_answer_that_is_not_committed_does_not_count(void **state)
 {
     (void)state;
-    conn_give_rows(&conns[0], (const char *const[]){"500", "7"}, 1, 2);
+    conn_give_rows(&conns[0], (const char *const[]){"500", "7", "id", "3"}, 1, 4);
     conn_lose(&conns[0]);
     assert_answered(CLAIM_FAILED, ERR_OUTAGE);
 }
@@ -152,7 +154,7 @@ static void a_holder_that_is_at_work_is_waited_for(void **state)
 {
     (void)state;
     lock_out();
-    conn_give_rows(&conns[0], (const char *const[]){NULL}, 0, 2);
+    conn_give_rows(&conns[0], (const char *const[]){NULL}, 0, 4);
     conn_succeed(&conns[0]);
     assert_answered(CLAIM_FAILED, ERR_CONTENTION);
     assert_int_equal(log_said("warn"), 0);

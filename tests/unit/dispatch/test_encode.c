@@ -1,5 +1,6 @@
 /* A batch becomes rows, segments and dead letters; PostgreSQL's COPY formats byte for byte. */
 #include "dispatch/encode.h"
+#include "dispatch/part.h"
 
 #include "catalog_answer.h"
 
@@ -23,8 +24,7 @@ static int begin(void **state)
 {
     (void)state;
     config = (struct config){.table = template};
-    settings =
-        (struct encode_settings){.sink = "sink", .instance = "one", .keep_dead_letters = true};
+    settings = (struct encode_settings){.sink = "sink", .instance = "one", .to_table = true};
     batch = batch_create(&store);
     batch->topic = "orders";
     batch->partition = 3;
@@ -102,7 +102,7 @@ static void assert_dead(const uint32_t *indexes, uint32_t count)
 
     assert_int_equal(batch->dead_count, count);
     for (uint32_t i = 0; i < count; i++)
-        assert_int_equal(batch->dead[i], indexes[i]);
+        assert_int_equal(batch->dead[i].index, indexes[i]);
     for (size_t i = 0; i < batch->dead_letters.len; i++)
         lines += batch->dead_letters.data[i] == '\n';
     assert_int_equal(lines, count);
@@ -167,7 +167,7 @@ static void rows_that_leave_out_the_same_columns_are_a_segment(void **state)
     assert_segment(1, 1, 1);
     assert_segment(2, 3, 2);
     assert_segment(3, 0, 1);
-    assert_int_equal(batch_rows_count(batch), 6);
+    assert_int_equal(part_rows_count(batch), 6);
 }
 
 static void a_row_of_a_segment_has_only_its_columns(void **state)
@@ -234,7 +234,7 @@ static void what_is_no_row_is_a_dead_letter(void **state)
     append(16, "{\"id\": 3, \"flag\": \"perhaps\"}");
     encode();
     ASSERT_DEAD(0, 2, 3, 4, 5, 6);
-    assert_int_equal(batch_rows_count(batch), 1);
+    assert_int_equal(part_rows_count(batch), 1);
     assert_int_equal(batch->to, 17);
     assert_false(batch->stopped);
 }
@@ -272,18 +272,31 @@ static void a_refused_record_becomes_a_dead_letter(void **state)
     append(1, "{\"id\": 2}");
     append(2, "{\"id\": 3}");
     encode();
-    assert_rows("1\n2\n3\n", 6);
     err_set(&err, ERR_DATA, "duplicate key");
     snprintf(err.sqlstate, sizeof(err.sqlstate), "23505");
-    batch_refuse_row(batch, 1, &err);
-    encode();
-    assert_rows("1\n3\n", 4);
+    encode_refused(batch, 1, &settings, &err);
+    assert_int_equal(part_rows_count(batch), 2);
     ASSERT_DEAD(1);
     assert_non_null(strstr(buffer_text(&batch->dead_letters), "\tduplicate key\t23505\t"));
-    batch_refuse_row(batch, 1, &err);
-    encode();
-    assert_rows("1\n", 2);
+    encode_refused(batch, 2, &settings, &err);
+    assert_int_equal(part_rows_count(batch), 1);
     ASSERT_DEAD(1, 2);
+}
+
+static void a_refused_record_has_another_chance_when_it_is_encoded_anew(void **state)
+{
+    struct err err;
+
+    (void)state;
+    map_orders(true);
+    append(0, "{\"id\": 1}");
+    append(1, "{\"id\": 2}");
+    encode();
+    err_set(&err, ERR_DATA, "refused");
+    encode_refused(batch, 1, &settings, &err);
+    encode();
+    assert_rows("1\n2\n", 4);
+    assert_int_equal(batch->dead_count, 0);
 }
 
 static void encoding_again_gives_the_same(void **state)
@@ -305,7 +318,7 @@ static void encoding_again_gives_the_same(void **state)
 static void without_dead_letters_it_ends_before_the_first_bad_record(void **state)
 {
     (void)state;
-    settings.keep_dead_letters = false;
+    settings.to_table = false;
     map_orders(true);
     append(10, "{\"id\": 1}");
     append(15, "bad");
@@ -323,14 +336,14 @@ static void without_dead_letters_it_ends_before_the_first_bad_record(void **stat
 static void a_bad_first_record_leaves_nothing_to_send(void **state)
 {
     (void)state;
-    settings.keep_dead_letters = false;
+    settings.to_table = false;
     map_orders(true);
     append(10, "bad");
     append(11, "{\"id\": 1}");
     encode();
     assert_true(batch->stopped);
     assert_int_equal(batch->to, 10);
-    assert_int_equal(batch_rows_count(batch), 0);
+    assert_int_equal(part_rows_count(batch), 0);
 }
 
 static void a_mapping_may_want_to_stop_in_spite_of_dead_letters(void **state)
@@ -355,7 +368,7 @@ static void what_was_mended_does_not_stop_any_more(void **state)
     const struct catalog_column columns[] = {{.name = "id", .oid = OID_POINT}};
 
     (void)state;
-    settings.keep_dead_letters = false;
+    settings.to_table = false;
     map_orders(true);
     append(10, "{\"id\": 1}");
     append(11, "{\"id\": null}");
@@ -404,6 +417,7 @@ int main(void)
         ENCODE_TEST(a_letter_says_where_from_why_and_which_column),
         ENCODE_TEST(a_bad_last_column_leaves_nothing_of_its_row),
         ENCODE_TEST(a_refused_record_becomes_a_dead_letter),
+        ENCODE_TEST(a_refused_record_has_another_chance_when_it_is_encoded_anew),
         ENCODE_TEST(encoding_again_gives_the_same),
         ENCODE_TEST(without_dead_letters_it_ends_before_the_first_bad_record),
         ENCODE_TEST(a_bad_first_record_leaves_nothing_to_send),

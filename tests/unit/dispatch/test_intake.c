@@ -7,7 +7,7 @@ static void assert_flushed(int from, int to)
     struct conn *flush = await_flush();
     char moves[64];
 
-    snprintf(moves, sizeof(moves), "ARRAY[%d]::bigint[], ARRAY[%d]::bigint[]);", from, to);
+    snprintf(moves, sizeof(moves), "ARRAY[%d]::bigint[], ARRAY[%d]::bigint[], ARRAY[-1]", from, to);
     if (!strstr(conn_sql(flush), moves))
         fail_msg("not %s but %s", moves, conn_sql(flush));
     commit_flush(flush, 1);
@@ -425,6 +425,36 @@ static void a_drain_waits_for_retries(void **state)
     assert_int_equal(queue->position, 1);
 }
 
+/* Leader epochs. */
+
+static void a_batch_has_the_leader_epoch_of_its_records(void **state)
+{
+    struct queue *queue = open_at(0, 0);
+
+    (void)state;
+    queue->reading_epoch = 4;
+    append_range(queue, 0, 1);
+    struct conn *flush = await_flush();
+    assert_non_null(strstr(conn_sql(flush), "ARRAY[2]::bigint[], ARRAY[4]::integer[]);"));
+    commit_flush(flush, 1);
+    assert_int_equal(queue->leader_epoch, 4);
+}
+
+static void a_batch_of_two_leader_epochs_has_none(void **state)
+{
+    struct queue *queue = open_at(0, 0);
+
+    (void)state;
+    queue->reading_epoch = 4;
+    append(queue, 0);
+    queue->reading_epoch = 5;
+    append(queue, 1);
+    struct conn *flush = await_flush();
+    assert_non_null(strstr(conn_sql(flush), "ARRAY[2]::bigint[], ARRAY[-1]::integer[]);"));
+    commit_flush(flush, 1);
+    assert_int_equal(queue->leader_epoch, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +484,8 @@ int main(void)
         DISPATCHER_TEST(a_drain_sends_partial_batches_at_once),
         DISPATCHER_TEST(a_drain_has_nothing_to_wait_for_when_all_is_written),
         DISPATCHER_TEST(a_drain_waits_for_retries),
+        DISPATCHER_TEST(a_batch_has_the_leader_epoch_of_its_records),
+        DISPATCHER_TEST(a_batch_of_two_leader_epochs_has_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

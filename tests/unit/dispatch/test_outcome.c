@@ -185,10 +185,10 @@ static void after_a_refusal_batches_go_alone_until_one_is_committed(void **state
     append_range(queue, 0, 5);
     fail_with(await_flush(), "23505", "COPY orders, line 1");
     struct conn *flush = await_flush();
-    assert_non_null(strstr(conn_sql(flush), "ARRAY[0]::bigint[], ARRAY[2]::bigint[]);"));
+    assert_non_null(strstr(conn_sql(flush), "ARRAY[0]::bigint[], ARRAY[2]::bigint[], ARRAY[-1]"));
     commit_flush(flush, 2);
     flush = await_flush();
-    assert_non_null(strstr(conn_sql(flush), "ARRAY[2]::bigint[], ARRAY[6]::bigint[]);"));
+    assert_non_null(strstr(conn_sql(flush), "ARRAY[2]::bigint[], ARRAY[6]::bigint[], ARRAY[-1]"));
     commit_flush(flush, 1);
     assert_int_equal(queue->position, 6);
 }
@@ -253,25 +253,6 @@ static void a_refused_row_of_one_partition_is_not_the_others_fault(void **state)
     assert_int_equal(one->rows_count, 2);
     assert_int_equal(two->rows_count, 1);
     assert_int_equal(two->position, 2);
-}
-
-static void without_a_line_batches_go_alone_until_the_bad_one_halts(void **state)
-{
-    struct queue *one = open_at(1, 0);
-    struct queue *two = open_at(2, 0);
-
-    (void)state;
-    append_range(one, 0, 3);
-    append_range(two, 0, 1);
-    fail_with(await_flush(), "23503", NULL);
-    struct conn *flush = await("ARRAY[1]::integer[]");
-    assert_non_null(strstr(conn_sql(flush), "ARRAY[2]::bigint[]);"));
-    commit_flush(flush, 1);
-    fail_with(await("ARRAY[2]::integer[]"), "23503", NULL);
-    assert_int_equal(two->state, QUEUE_HALTED);
-    assert_int_equal(two->position, 0);
-    commit_flush(await("ARRAY[1]::integer[]"), 1);
-    assert_int_equal(one->position, 4);
 }
 
 static void a_data_error_of_a_lost_connection_blames_nobody(void **state)
@@ -367,7 +348,6 @@ int main(void)
         DISPATCHER_TEST(a_refused_row_is_read_again_for_its_headers),
         DISPATCHER_TEST(every_row_may_be_refused),
         DISPATCHER_TEST(a_refused_row_of_one_partition_is_not_the_others_fault),
-        DISPATCHER_TEST(without_a_line_batches_go_alone_until_the_bad_one_halts),
         DISPATCHER_TEST(a_data_error_of_a_lost_connection_blames_nobody),
         DISPATCHER_TEST(a_table_that_is_as_it_was_halts_its_partition),
         DISPATCHER_TEST(a_table_that_has_changed_gets_its_rows_anew),

@@ -58,12 +58,13 @@ static void a_partition_without_a_position_is_placed_first(void **state)
     answer_claim_without_row();
     assert_int_equal(queue->state, QUEUE_UNPLACED);
     assert_ptr_equal(asked.placed, queue);
+    assert_false(queue->vanished);
     turns();
     assert_null(conn_running("lock_timeout"));
     ownership_place(&dispatcher, queue, 40);
     struct conn *claim = await_claim();
     assert_non_null(strstr(conn_sql(claim), "INSERT INTO pgsluice.offsets"));
-    assert_non_null(strstr(conn_sql(claim), ", 3, 40, E'one')"));
+    assert_non_null(strstr(conn_sql(claim), ", 3, 40, E'one',"));
     give_position(claim, 40, 1);
     assert_int_equal(queue->read_next, 40);
     assert_int_equal(asked.starts, 1);
@@ -232,6 +233,9 @@ static void a_position_that_was_removed_is_placed_anew(void **state)
     answer_claim_without_row();
     assert_ptr_equal(asked.stopped, queue);
     assert_ptr_equal(asked.placed, queue);
+    assert_true(queue->vanished);
+    assert_int_equal(log_said("warn position vanished"), 1);
+    assert_int_equal(dispatcher.totals.rewinds_count, 1);
     assert_int_equal(queue->position, -1);
     assert_true(intake_is_empty(&dispatcher));
 }
@@ -582,7 +586,8 @@ static void a_bad_record_halts_behind_what_came_before_it(void **state)
     struct queue *queue = open_without_dead_letters(state);
     struct conn *flush = await_flush();
 
-    assert_non_null(strstr(conn_sql(flush), "ARRAY[0]::bigint[], ARRAY[2]::bigint[]);COPY"));
+    assert_non_null(strstr(conn_sql(flush),
+                           "ARRAY[0]::bigint[], ARRAY[2]::bigint[], ARRAY[-1]::integer[]);COPY"));
     give_advanced(flush);
     take_copy(flush);
     conn_give_copied(flush, 2);

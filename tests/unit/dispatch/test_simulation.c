@@ -14,6 +14,7 @@
 
 #include "dispatch/dispatcher.h"
 #include "dispatch/intake.h"
+#include "dispatch/letters.h"
 #include "dispatch/ownership.h"
 
 #include <setjmp.h>
@@ -31,6 +32,7 @@ enum {
     CALM_MS = 400000, /* a halted partition is tried again after a minute at the latest */
     DRAIN_MS = 10000,
     PAD_BYTES = 6000,
+    PRODUCING_MAX = 4096,
 };
 
 /* A partition as an instance's consumer sees it. */
@@ -47,7 +49,9 @@ struct instance {
     struct config config;
     struct seat seats[SLOTS];
     bool full;
-    bool draining; /* it reads no more */
+    bool draining;                          /* it reads no more */
+    struct batch *producing[PRODUCING_MAX]; /* their dead letters are on their way to the topic */
+    int producing_count;
 };
 
 static struct instance instances[INSTANCES];
@@ -57,6 +61,8 @@ static int step;
 static bool tracing;
 static bool fat;   /* records so large that workers encode them */
 static bool stops; /* SINK_DEAD_LETTERS=off: a partition halts at a bad record */
+static bool both;  /* SINK_DEAD_LETTERS=both: the topic has them before the table */
+static bool topic_has[SLOTS][LOG_MAX];
 
 static void failed(const char *what, int slot, int64_t offset)
 {
@@ -82,6 +88,8 @@ static enum kind random_kind(void)
         return KIND_UNDECODABLE;
     if (random < 8)
         return KIND_REFUSED;
+    if (random < 12)
+        return KIND_ORPHAN;
     return random < 30 ? KIND_ROW_OF_LESS : KIND_ROW;
 }
 
@@ -136,10 +144,58 @@ static void on_room(void *opaque)
     instance->full = false;
 }
 
+static void on_produce(void *opaque, struct batch *batch)
+{
+    struct instance *instance = opaque;
+
+    assert_true(instance->producing_count < PRODUCING_MAX);
+    instance->producing[instance->producing_count++] = batch;
+}
+
+static void on_abandon(void *opaque, struct batch *batch)
+{
+    struct instance *instance = opaque;
+    int at = 0;
+
+    while (instance->producing[at] != batch)
+        assert_true(++at < instance->producing_count);
+    instance->producing[at] = instance->producing[--instance->producing_count];
+}
+
+static void note_in_topic(int slot, int64_t offset)
+{
+    int at = 0;
+
+    while (logs[slot].records[at].offset != offset)
+        at++;
+    topic_has[slot][at] = true;
+}
+
+/* The topic acknowledges a batch's dead letters; or it has some of them and refuses the others. */
+static void answer_producer(struct instance *instance, bool refuses)
+{
+    struct reason reason;
+    uint32_t next = 0;
+    struct err err;
+
+    if (instance->producing_count == 0)
+        return;
+    struct batch *batch = instance->producing[chance(instance->producing_count)];
+    on_abandon(instance, batch);
+    int slot = slot_of(batch->topic, batch->partition);
+    while (reasons_next(&batch->reasons, &next, &reason))
+        if (!refuses || chance(2))
+            note_in_topic(slot, batch->records[reason.index].offset);
+    err_set(&err, ERR_CONFIG, "too large");
+    letters_produced(&instance->dispatcher, batch, refuses ? &err : NULL);
+}
+
 static struct slice value_of(const struct log_record *record)
 {
     static char text[PAD_BYTES + 256];
-    int64_t id = record->kind == KIND_REFUSED ? -1 - record->offset : record->offset;
+    int64_t id = record->kind == KIND_REFUSED  ? -1 - record->offset
+                 : record->kind == KIND_ORPHAN ? first_orphan + record->offset
+                                               : record->offset;
     int pad = fat ? chance(PAD_BYTES) : 0;
     int len = 0;
 
@@ -150,6 +206,7 @@ static struct slice value_of(const struct log_record *record)
         break;
     case KIND_ROW_OF_LESS:
     case KIND_REFUSED:
+    case KIND_ORPHAN:
         len = snprintf(text, sizeof(text), "{\"id\": %" PRId64 ", \"pad\": \"%*s\"}", id, pad, "");
         break;
     case KIND_UNDECODABLE:
@@ -180,13 +237,21 @@ static struct config random_config(int index)
         .pool_max = 1 + chance(3),
         .memory_limit_bytes = 64 * 1024 << chance(6),
         .delivery = at_least_once ? CONFIG_AT_LEAST_ONCE : CONFIG_EXACTLY_ONCE,
-        .dead_letters = stops ? CONFIG_DEAD_LETTERS_OFF : CONFIG_DEAD_LETTERS_TABLE,
+        .dead_letters = stops  ? CONFIG_DEAD_LETTERS_OFF
+                        : both ? CONFIG_DEAD_LETTERS_BOTH
+                               : CONFIG_DEAD_LETTERS_TABLE,
     };
 }
 
 static void open_instance(struct instance *instance, struct config config)
 {
-    const struct dispatcher_hooks hooks = {on_place, on_start, on_stop, on_room, instance};
+    const struct dispatcher_hooks hooks = {
+        .place = on_place,
+        .start = on_start,
+        .stop = on_stop,
+        .room = on_room,
+        .opaque = instance,
+        .letters = {.produce = on_produce, .abandon = on_abandon, .opaque = instance}};
 
     *instance = (struct instance){.config = config};
     dispatcher_open(&instance->dispatcher, &instance->loop, &instance->config, &hooks);
@@ -233,7 +298,7 @@ static void check_queue(const struct queue *queue)
     int64_t at = queue->position;
 
     TAILQ_FOREACH (batch, &queue->batches, entry) {
-        if (batch->queue != queue || batch->records[0].offset < at)
+        if (batch->queue != queue || batch->records[batch->first].offset < at)
             fail_msg("seed %" PRIu64 " step %d: batches are out of order", seed, step);
         at = batch->records[batch->count - 1].offset + 1;
     }
@@ -249,6 +314,15 @@ static void check_instance(struct instance *instance)
         TAILQ_FOREACH (queue, &instance->dispatcher.queues[state], entry)
             check_queue(queue);
     check_memory(instance);
+}
+
+/* What the table has, the topic has had before. */
+static void check_topic(void)
+{
+    for (int slot = 0; slot < SLOTS && both; slot++)
+        for (int i = 0; i < logs[slot].count; i++)
+            if (database.slots[slot].dead[i] > 0 && !topic_has[slot][i])
+                failed("in the table, not in the topic", slot, logs[slot].records[i].offset);
 }
 
 /* --- What may happen ---------------------------------------------------------------------------
@@ -381,7 +455,9 @@ static void rare_event(struct instance *instance, int slot)
         simulated_alter(tables.has_more, tables.needs_more, !tables.has_check);
         return;
     case 6:
-        tables.check_at_end = chance(4) == 0;
+        tables.has_key = chance(4) > 0;
+        tables.key_deferred = chance(2);
+        tables.no_letters = chance(4) == 0;
         return;
     case 7:
         stop_server(instance);
@@ -403,6 +479,8 @@ static void random_event(void)
     int random = chance(100);
 
     tell(instance, chance(SLOTS));
+    if (chance(6) == 0)
+        answer_producer(instance, chance(30) == 0);
     if (random < 50)
         step_server();
     else if (random < 65)
@@ -434,6 +512,8 @@ static void begin_history(void)
     fat = chance(4) == 0;
     at_least_once = chance(5) == 0;
     stops = !at_least_once && chance(4) == 0;
+    both = chance(3) == 0;
+    memset(topic_has, 0, sizeof(topic_has));
     simulated_failed = failed;
     simulated_start();
     for (int slot = 0; slot < SLOTS; slot++) {
@@ -446,7 +526,9 @@ static void begin_history(void)
     tables.text = chance(2);
     tables.has_more = chance(2);
     tables.has_check = chance(2);
-    tables.check_at_end = false;
+    tables.has_key = chance(2);
+    tables.key_deferred = chance(2);
+    tables.no_letters = false;
     for (int i = 0; i < INSTANCES; i++)
         open_instance(&instances[i], random_config(i));
 }
@@ -456,7 +538,8 @@ static void mend_everything(void)
     memset(&faults, 0, sizeof(faults));
     server_is_up = true;
     tables.has_check = true;
-    tables.check_at_end = false;
+    tables.has_key = true;
+    tables.no_letters = false;
     tables.needs_more = chance(2);
     for (int slot = 0; slot < SLOTS; slot++) {
         int owner = chance(INSTANCES);
@@ -497,6 +580,8 @@ static void calm_turn(void)
 {
     for (int i = 0; i < INSTANCES; i++) {
         turn(&instances[i]);
+        while (instances[i].producing_count > 0)
+            answer_producer(&instances[i], false);
         for (int slot = 0; slot < SLOTS; slot++) {
             place(&instances[i], slot);
             read_records(&instances[i], slot, 20);
@@ -550,6 +635,9 @@ static const char *const events[] = {
     "warn frozen owner ended",
     "warn overtaken by another owner",
     "error partition halted",
+    "debug dead letters to their topic",
+    "warn table takes no rows",
+    "debug partition waits for its table",
 };
 static int histories_with[COUNT_OF(events)];
 
@@ -567,6 +655,7 @@ static void run_history(void)
         random_event();
         check_instance(&instances[0]);
         check_instance(&instances[1]);
+        check_topic();
     }
     note_events();
     live_calmly();

@@ -162,6 +162,63 @@ static void whatever_the_bytes_it_is_json(void **state)
     }
 }
 
+/* Headers to JSON and back. */
+
+static void assert_header(const rd_kafka_headers_t *headers, size_t index, const char *name,
+                          const void *value, size_t size)
+{
+    const char *found;
+    const void *bytes;
+    size_t len;
+
+    assert_int_equal(rd_kafka_header_get_all(headers, index, &found, &bytes, &len), 0);
+    assert_string_equal(found, name);
+    assert_int_equal(len, size);
+    if (value)
+        assert_memory_equal(bytes, value, size);
+    else
+        assert_null(bytes);
+}
+
+static void what_was_written_is_read_again(void **state)
+{
+    char value[256];
+
+    (void)state;
+    for (int first = 0; first < 256; first++) {
+        for (int i = 0; i < 256; i++)
+            value[i] = (char)(first + i % 7);
+        const char *json = json_of_one("näme\"\n", value, (size_t)first);
+        rd_kafka_headers_t *headers = headers_parse(slice_of(json));
+        assert_int_equal(rd_kafka_header_cnt(headers), 1);
+        assert_header(headers, 0, "näme\"\n", value, (size_t)first);
+        rd_kafka_headers_destroy(headers);
+    }
+}
+
+static void order_repetition_null_and_empty_are_read_again(void **state)
+{
+    rd_kafka_headers_t *headers =
+        headers_parse(slice_of("[{\"key\": \"b\", \"value\": null}, {\"key\": \"a\", "
+                               "\"value\": \"\"}, {\"key\": \"b\", \"base64\": \"/+4=\"}]"));
+
+    (void)state;
+    assert_int_equal(rd_kafka_header_cnt(headers), 3);
+    assert_header(headers, 0, "b", NULL, 0);
+    assert_header(headers, 1, "a", "", 0);
+    assert_header(headers, 2, "b", "\xff\xee", 2);
+    rd_kafka_headers_destroy(headers);
+}
+
+static void without_an_array_there_are_none(void **state)
+{
+    rd_kafka_headers_t *headers = headers_parse(SLICE_NONE);
+
+    (void)state;
+    assert_int_equal(rd_kafka_header_cnt(headers), 0);
+    rd_kafka_headers_destroy(headers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +231,9 @@ int main(void)
         cmocka_unit_test(a_name_that_is_no_text_is_left_out),
         cmocka_unit_test(without_headers_nothing_is_appended),
         cmocka_unit_test(whatever_the_bytes_it_is_json),
+        cmocka_unit_test(what_was_written_is_read_again),
+        cmocka_unit_test(order_repetition_null_and_empty_are_read_again),
+        cmocka_unit_test(without_an_array_there_are_none),
     };
 
     return cmocka_run_group_tests(tests, open_client, close_client);

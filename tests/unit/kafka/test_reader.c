@@ -1,13 +1,12 @@
 /*
  * From librdkafka's data queue to the dispatcher, with a mock cluster in this process. The
- * dispatcher is two functions that take notes; they stand in for dispatch/intake.c and
- * dispatch/ownership.c.
+ * dispatcher is a function that takes notes; it stands in for dispatch/intake.c.
  */
 #include "kafka/reader.h"
 
 #include "base/clock.h"
 #include "dispatch/intake.h"
-#include "dispatch/ownership.h"
+#include "dispatch/route.h"
 
 #include <librdkafka/rdkafka_mock.h>
 #include <setjmp.h>
@@ -41,8 +40,6 @@ static struct {
     char value[16];
 } taken;
 
-static struct err halted;
-
 bool intake_append(struct dispatcher *to, struct queue *of, const struct record *record)
 {
     assert_ptr_equal(to, &dispatcher);
@@ -52,13 +49,6 @@ bool intake_append(struct dispatcher *to, struct queue *of, const struct record 
     snprintf(taken.key, sizeof(taken.key), "%.*s", SLICE_ARG(record->key));
     snprintf(taken.value, sizeof(taken.value), "%.*s", SLICE_ARG(record->value));
     return --taken.room > 0;
-}
-
-void ownership_halt(struct dispatcher *of, struct queue *stopped, const struct err *err)
-{
-    assert_ptr_equal(of, &dispatcher);
-    assert_ptr_equal(stopped, &queue);
-    halted = *err;
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -118,7 +108,6 @@ static int begin(void **state)
     client = make_client(RD_KAFKA_CONSUMER, conf);
     memset(&taken, 0, sizeof(taken));
     taken.room = TAKEN_MAX;
-    halted = (struct err){0};
     route.topic = topic;
     queue = (struct queue){.route = &route};
     uv_loop_init(&loop);
@@ -300,7 +289,7 @@ static void once_stopped_it_reads_no_more(void **state)
     run_quietly();
 }
 
-static void a_position_that_kafka_has_not_halts_its_partition(void **state)
+static void an_offset_that_kafka_has_not_is_asked_about(void **state)
 {
     (void)state;
     produce(1);
@@ -308,9 +297,9 @@ static void a_position_that_kafka_has_not_halts_its_partition(void **state)
     fetch_from(1000000);
     run_until_read(1);
     assert_int_equal(taken.count, 0);
-    assert_int_equal(halted.class, ERR_OUTAGE);
-    assert_non_null(strstr(halted.text, "position 1000000 is no longer in Kafka"));
-    assert_non_null(strstr(halted.text, "orders[0]"));
+    struct assignment_slot *slot = assignment_slot(&assignment, "orders", 0);
+    assert_true(slot->out_of_range && slot->range && assignment.changed);
+    assert_false(slot->faulty);
 }
 
 #define READER_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -325,7 +314,7 @@ int main(void)
         READER_TEST(what_comes_for_nobody_is_dropped),
         READER_TEST(it_stops_when_there_is_no_room_and_loses_nothing),
         READER_TEST(once_stopped_it_reads_no_more),
-        READER_TEST(a_position_that_kafka_has_not_halts_its_partition),
+        READER_TEST(an_offset_that_kafka_has_not_is_asked_about),
     };
 
     return cmocka_run_group_tests(tests, open_cluster, close_cluster);

@@ -74,7 +74,7 @@ static void a_claim_raises_the_epoch_of_the_row(void **state)
     assert_sql("SET LOCAL lock_timeout = '2s'; UPDATE pgsluice.offsets AS o"
                " SET epoch = o.epoch + 1, claimed_at = now(), owner = E'host-1'"
                " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
-               " RETURNING o.next_offset, o.epoch");
+               " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
 }
 
 static void a_claim_with_a_start_makes_the_row_or_raises_its_epoch(void **state)
@@ -84,12 +84,14 @@ static void a_claim_with_a_start_makes_the_row_or_raises_its_epoch(void **state)
     (void)state;
     first.initial = 9223372036854775807;
     offsets_claim_sql(&sql, &first);
-    assert_sql("SET LOCAL lock_timeout = '2s'; INSERT INTO pgsluice.offsets AS o"
-               " (sink, topic, partition, next_offset, owner)"
-               " VALUES (E'it''s', E'or\\\\ders', 7, 9223372036854775807, E'host-1')"
+    assert_sql("SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = on;"
+               " INSERT INTO pgsluice.offsets AS o"
+               " (sink, topic, partition, next_offset, owner, topic_id)"
+               " VALUES (E'it''s', E'or\\\\ders', 7, 9223372036854775807, E'host-1',"
+               " nullif(E'', ''))"
                " ON CONFLICT (sink, topic, partition) DO UPDATE"
                " SET epoch = o.epoch + 1, claimed_at = now(), owner = EXCLUDED.owner"
-               " RETURNING o.next_offset, o.epoch");
+               " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
 }
 
 static void offset_zero_is_a_start(void **state)
@@ -102,17 +104,53 @@ static void offset_zero_is_a_start(void **state)
     assert_non_null(strstr(buffer_text(&sql), "INSERT INTO"));
 }
 
+static void a_topic_id_is_kept_where_there_is_none(void **state)
+{
+    struct offsets_claim known = claim;
+
+    (void)state;
+    known.topic_id = "W3q6";
+    offsets_claim_sql(&sql, &known);
+    assert_non_null(strstr(buffer_text(&sql), "topic_id = coalesce(o.topic_id, E'W3q6') WHERE"));
+    buffer_reset(&sql);
+    known.initial = 5;
+    offsets_claim_sql(&sql, &known);
+    assert_non_null(strstr(buffer_text(&sql), "E'host-1', nullif(E'W3q6', ''))"));
+    assert_non_null(strstr(buffer_text(&sql), "topic_id = coalesce(o.topic_id, E'W3q6') RETURN"));
+}
+
+static void what_is_lost_is_passed_where_the_row_still_stands_before_it(void **state)
+{
+    struct offsets_claim behind = claim;
+
+    (void)state;
+    behind.skip_from = 100;
+    behind.skip_to = 250;
+    offsets_claim_sql(&sql, &behind);
+    assert_non_null(strstr(
+        buffer_text(&sql),
+        ", lost_count = o.lost_count + CASE WHEN o.next_offset = 100 THEN 150 ELSE 0 END"
+        ", leader_epoch = CASE WHEN o.next_offset = 100 THEN -1 ELSE o.leader_epoch END"
+        ", next_offset = CASE WHEN o.next_offset = 100 THEN 250 ELSE o.next_offset END WHERE"));
+}
+
 /* A claim's answer: rows of the same position. */
 static PGresult *answer(int rows, char *next_offset, char *epoch)
 {
-    static char names[2][8] = {"next", "epoch"};
-    PGresAttDesc attributes[2] = {{.name = names[0]}, {.name = names[1]}};
+    static char names[4][16] = {"next", "epoch", "topic_id", "leader_epoch"};
+    static char topic_id[] = "W3q6NxEnTRyZ3aJx4rUyYw";
+    static char leader_epoch[] = "5";
+    PGresAttDesc attributes[4];
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 
-    PQsetResultAttrs(result, 2, attributes);
+    for (int i = 0; i < 4; i++)
+        attributes[i] = (PGresAttDesc){.name = names[i]};
+    PQsetResultAttrs(result, 4, attributes);
     for (int row = 0; row < rows; row++) {
         PQsetvalue(result, row, 0, next_offset, (int)strlen(next_offset));
         PQsetvalue(result, row, 1, epoch, (int)strlen(epoch));
+        PQsetvalue(result, row, 2, topic_id, (int)strlen(topic_id));
+        PQsetvalue(result, row, 3, leader_epoch, (int)strlen(leader_epoch));
     }
     return result;
 }
@@ -128,6 +166,8 @@ static void a_row_is_the_position(void **state)
     assert_true(offsets_claim_parse(result, &position));
     assert_int_equal(position.next_offset, INT64_MAX);
     assert_int_equal(position.epoch, 12);
+    assert_string_equal(position.topic_id, "W3q6NxEnTRyZ3aJx4rUyYw");
+    assert_int_equal(position.leader_epoch, 5);
     PQclear(result);
 }
 
@@ -158,31 +198,64 @@ static void the_backend_that_holds_a_row_is_ended_but_our_own(void **state)
         " WHERE pg_terminate_backend(pid)");
 }
 
+/* First starts. */
+
+static void a_first_start_makes_rows_of_topics_without_any(void **state)
+{
+    static const struct offsets_start starts[] = {
+        {.topic = "o'clock", .partition = 0, .next_offset = 5},
+        {.topic = "orders", .partition = 11, .next_offset = INT64_MAX},
+    };
+
+    (void)state;
+    offsets_start_sql(&sql, "si'nk", "host-1", starts, 2);
+    assert_sql("SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
+               " (sink, topic, partition, next_offset, owner)"
+               " SELECT E'si''nk', s.topic, s.partition, s.next_offset, E'host-1'"
+               " FROM (VALUES (E'o''clock', 0, 5::bigint),"
+               " (E'orders', 11, 9223372036854775807::bigint)) AS s (topic, partition, next_offset)"
+               " WHERE NOT EXISTS (SELECT FROM pgsluice.offsets AS o WHERE o.topic = s.topic"
+               " AND o.sink = E'si''nk') ON CONFLICT (sink, topic, partition) DO NOTHING");
+}
+
+static void known_topics_are_those_of_the_sink(void **state)
+{
+    (void)state;
+    offsets_topics_sql(&sql, "si'nk");
+    assert_sql("SELECT DISTINCT topic FROM pgsluice.offsets WHERE sink = E'si''nk'");
+}
+
 /* Moves. */
 
 static void a_move_names_where_it_begins(void **state)
 {
     static const struct offsets_move move = {
-        .topic = "orders", .partition = 0, .epoch = 3, .from = 100, .to = 200};
+        .topic = "orders", .partition = 0, .epoch = 3, .from = 100, .to = 200, .leader_epoch = 6};
 
     (void)state;
     offsets_advance_sql(&sql, "sink", &move, 1);
     assert_sql("SELECT pgsluice.advance(E'sink', ARRAY[E'orders']::text[], ARRAY[0]::integer[],"
-               " ARRAY[3]::bigint[], ARRAY[100]::bigint[], ARRAY[200]::bigint[]);");
+               " ARRAY[3]::bigint[], ARRAY[100]::bigint[], ARRAY[200]::bigint[],"
+               " ARRAY[6]::integer[]);");
 }
 
 static void several_moves_are_one_call(void **state)
 {
     static const struct offsets_move moves[] = {
         {.topic = "o'clock", .partition = 1, .epoch = 3, .from = 0, .to = 1},
-        {.topic = "a,b]", .partition = 2147483647, .epoch = 4, .from = 5, .to = INT64_MAX},
+        {.topic = "a,b]",
+         .partition = 2147483647,
+         .epoch = 4,
+         .from = 5,
+         .to = INT64_MAX,
+         .leader_epoch = -1},
     };
 
     (void)state;
     offsets_advance_sql(&sql, "si'nk", moves, 2);
     assert_sql("SELECT pgsluice.advance(E'si''nk', ARRAY[E'o''clock',E'a,b]']::text[],"
                " ARRAY[1,2147483647]::integer[], ARRAY[3,4]::bigint[], ARRAY[0,5]::bigint[],"
-               " ARRAY[1,9223372036854775807]::bigint[]);");
+               " ARRAY[1,9223372036854775807]::bigint[], ARRAY[0,-1]::integer[]);");
 }
 
 #define OFFSETS_TEST(name) cmocka_unit_test_teardown(name, forget_sql)
@@ -197,9 +270,13 @@ int main(void)
         OFFSETS_TEST(a_claim_raises_the_epoch_of_the_row),
         OFFSETS_TEST(a_claim_with_a_start_makes_the_row_or_raises_its_epoch),
         OFFSETS_TEST(offset_zero_is_a_start),
+        OFFSETS_TEST(a_topic_id_is_kept_where_there_is_none),
+        OFFSETS_TEST(what_is_lost_is_passed_where_the_row_still_stands_before_it),
         OFFSETS_TEST(a_row_is_the_position),
         OFFSETS_TEST(without_a_row_there_is_no_position),
         OFFSETS_TEST(the_backend_that_holds_a_row_is_ended_but_our_own),
+        OFFSETS_TEST(a_first_start_makes_rows_of_topics_without_any),
+        OFFSETS_TEST(known_topics_are_those_of_the_sink),
         OFFSETS_TEST(a_move_names_where_it_begins),
         OFFSETS_TEST(several_moves_are_one_call),
     };

@@ -177,15 +177,21 @@ static void surplus_that_is_idle_for_a_minute_is_closed(void **state)
     assert_int_equal(losses, 0);
 }
 
-static void a_minimum_of_none_keeps_the_last_one(void **state)
+static void a_minimum_of_none_opens_one_when_wanted_and_keeps_none(void **state)
 {
     (void)state;
     open_pool(0, 3);
     pass(100);
+    for (int i = 0; i < 2; i++) {
+        assert_counts(0, 0, 0);
+        assert_null(pool_acquire(&pool));
+        pass(55000);
+        assert_counts(0, 1, 0);
+        pass(10000);
+    }
     assert_counts(0, 0, 0);
-    assert_null(pool_acquire(&pool));
-    pass(200000);
-    assert_counts(0, 1, 0);
+    assert_int_equal(losses, 0);
+    assert_int_equal(finds, 0);
 }
 
 /* Outages. */
@@ -279,6 +285,21 @@ static void an_attempt_without_an_answer_is_given_up(void **state)
     assert_counts(1, 0, 0);
 }
 
+static void what_swallows_an_attempt_is_tried_last(void **state)
+{
+    (void)state;
+    setenv("PGHOST", "/a,/b,/c", 1);
+    open_pool(2, 2);
+    pass_silently(9900);
+    assert_string_equal(scripted_hosts, "/a,/b,/c");
+    pass_silently(400);
+    assert_string_equal(scripted_hosts, "/b,/c,/a");
+    pass(300);
+    assert_counts(0, 2, 0);
+    assert_string_equal(scripted_hosts, "/b,/c,/a");
+    unsetenv("PGHOST");
+}
+
 static void one_of_several_that_is_lost_is_opened_again(void **state)
 {
     (void)state;
@@ -339,13 +360,14 @@ int main(void)
         POOL_TEST(wanting_one_opens_one),
         POOL_TEST(the_one_used_last_is_used_next),
         POOL_TEST(surplus_that_is_idle_for_a_minute_is_closed),
-        POOL_TEST(a_minimum_of_none_keeps_the_last_one),
+        POOL_TEST(a_minimum_of_none_opens_one_when_wanted_and_keeps_none),
         POOL_TEST(a_server_that_is_away_is_said_once_and_so_is_its_return),
         POOL_TEST(a_server_that_was_never_there_is_away_too),
         POOL_TEST(attempts_become_rare_but_never_end),
         POOL_TEST(after_a_success_the_next_loss_is_tried_again_at_once),
         POOL_TEST(all_that_are_lost_at_once_are_opened_again_soon),
         POOL_TEST(an_attempt_without_an_answer_is_given_up),
+        POOL_TEST(what_swallows_an_attempt_is_tried_last),
         POOL_TEST(one_of_several_that_is_lost_is_opened_again),
         POOL_TEST(the_processes_of_connections_that_stand_are_named),
         POOL_TEST(closing_ends_everything_and_opens_nothing),

@@ -71,6 +71,36 @@ static void where_to_connect_is_left_to_libpq(void **state)
         assert_null(parameter(theirs[i]));
 }
 
+static void servers_are_placed_as_lists_of_equal_length(void **state)
+{
+    struct config_servers servers = {0};
+
+    (void)state;
+    config_servers_add(&servers, "a", "10.0.0.1", "1");
+    config_servers_add(&servers, "a", "10.0.0.2", "1");
+    config_servers_add(&servers, "/run", "", "3");
+    make();
+    session_place(&session, &servers, 0);
+    assert_string_equal(parameter("host"), "a,a,/run");
+    assert_string_equal(parameter("hostaddr"), "10.0.0.1,10.0.0.2,");
+    assert_string_equal(parameter("port"), "1,1,3");
+    make();
+    session_place(&session, &servers, 5);
+    assert_string_equal(parameter("host"), "/run,a,a");
+    assert_string_equal(parameter("hostaddr"), ",10.0.0.1,10.0.0.2");
+    config_servers_finish(&servers);
+}
+
+static void no_servers_are_left_to_libpq(void **state)
+{
+    struct config_servers servers = {0};
+
+    (void)state;
+    make();
+    session_place(&session, &servers, 1);
+    assert_null(parameter("host"));
+}
+
 static void texts_are_utf8_and_times_utc(void **state)
 {
     (void)state;
@@ -192,6 +222,23 @@ static void a_server_that_is_not_there_is_an_outage(void **state)
     unsetenv("PGHOST");
 }
 
+/* What no waiting mends is said at once. */
+static void what_libpq_can_not_read_is_a_fault_of_the_settings(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"PGSSLMODE", "none"}, {"PGPORT", "1,2"}, {"PGPORT", "x"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        setenv("PGHOST", "/nonexistent", 1);
+        setenv(wrong[i][0], wrong[i][1], 1);
+        assert_null(session_connect(&config, 20000, &err));
+        assert_int_equal(err.class, ERR_CONFIG);
+        unsetenv(wrong[i][0]);
+    }
+    unsetenv("PGHOST");
+}
+
 #define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -199,6 +246,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SESSION_TEST(sessions_are_named_after_sink_and_instance),
         SESSION_TEST(where_to_connect_is_left_to_libpq),
+        SESSION_TEST(servers_are_placed_as_lists_of_equal_length),
+        SESSION_TEST(no_servers_are_left_to_libpq),
         SESSION_TEST(texts_are_utf8_and_times_utc),
         SESSION_TEST(commits_are_as_durable_as_the_setting_says),
         SESSION_TEST(a_dead_network_is_noticed_in_seconds),
@@ -208,6 +257,7 @@ int main(void)
         SESSION_TEST(a_session_fits_its_arrays),
         SESSION_TEST(finishing_twice_is_finishing),
         SESSION_TEST(a_server_that_is_not_there_is_an_outage),
+        SESSION_TEST(what_libpq_can_not_read_is_a_fault_of_the_settings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,7 +58,7 @@ static void what_a_person_has_to_mend_is_configuration(void **state)
 {
     (void)state;
     ASSERT_CLASS(ERR_CONFIG, "28000", "28P01", "3D000", "3F000", "42501", "42601", "42703", "42P01",
-                 "42804", "0A000");
+                 "42804", "0A000", "2200H");
 }
 
 static void a_position_that_is_not_ours_is_fenced(void **state)
