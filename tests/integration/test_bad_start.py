@@ -6,10 +6,12 @@ Nothing has been read by then, so nothing can be lost: these tests are about wha
 from __future__ import annotations
 
 import copy
+import resource
 import socket
 import subprocess
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -271,6 +273,50 @@ def test_silent_kafka(
         refusal = refused("orders", env={"KAFKA_BOOTSTRAP_SERVERS": address})
     assert refusal.code == UNREACHABLE
     assert address in refusal.reasons[0]
+
+
+# The process
+
+
+def test_a_limit_of_open_files_that_is_too_low(
+    mock: MockKafka, database: Postgres
+) -> None:
+    """Whatever the limit, the start ends with words, never with an assertion; from 56 on it runs."""
+    database.query("CREATE TABLE orders (id int)")
+    mock.create_topic("orders", 1)
+    env = {
+        **clean_environment(),
+        **database.env,
+        "KAFKA_BOOTSTRAP_SERVERS": mock.bootstrap,
+        "KAFKA_GROUP_ID": "few-files",
+        "SINK_TOPICS": "orders",
+    }
+    for limit in (16, 30, 55):
+        command = f"ulimit -n {limit}; exec {sink_program()} run"
+        result = subprocess.run(
+            ["bash", "-c", command], env=env, capture_output=True, text=True, timeout=30
+        )
+        assert result.returncode == CONFIG, result.stderr
+        for part in ("ulimit -n", f"is {limit}", "at least 56", "SINK_POOL_MAX=8"):
+            assert part in result.stdout + result.stderr
+
+
+def test_the_lowest_limit_of_open_files_is_enough(
+    start_sink: Callable[..., Sink], mock: MockKafka, database: Postgres
+) -> None:
+    """With every connection open; a soft limit below the hard one is raised."""
+    topics = [f"t{i}" for i in range(8)]
+    for topic in topics:
+        database.query(f"CREATE TABLE {topic} (id int)")
+        mock.create_topic(topic, 1)
+    sink = start_sink(mock, topics=",".join(topics), postgres=database, env={"SINK_POOL_MIN": 8})
+    sink.wait_for(lambda: len(list(Path(f"/proc/{sink.pid}/fd").iterdir())) > 20, what="files")
+    connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgsluice/%%'"
+    sink.wait_for(lambda: database.scalar(connections) == 8, what="8 connections")
+    assert len(list(Path(f"/proc/{sink.pid}/fd").iterdir())) <= 56
+    soft, hard = resource.prlimit(sink.pid, resource.RLIMIT_NOFILE)
+    assert soft == hard
+    assert sink.terminate() == DONE
 
 
 # PostgreSQL

@@ -10,6 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench"))
 
 import docs  # noqa: E402
 import goals  # noqa: E402
+import growth  # noqa: E402
+import interleave  # noqa: E402
 import latency  # noqa: E402
 import pytest  # noqa: E402
 import run  # noqa: E402
@@ -28,7 +30,7 @@ def made(subject: str, seconds: float, cpu_s: float = 1.0, **fields: object) -> 
     return Run(subject, rows=1_000_000, seconds=seconds, cpu_s=cpu_s, **fields)  # type: ignore[arg-type]
 
 
-def turns_of(*pairs: tuple[Run, Run], beats: tuple[Beat, ...] = ()) -> Turns:
+def turns_of(*pairs: tuple[Run, ...], beats: tuple[Beat, ...] = ()) -> Turns:
     """Rounds of these runs between calm canaries, or these."""
     each = beats or (CALM,) * (len(pairs) + 1)
     rounds = [
@@ -59,6 +61,26 @@ def test_a_settled_rate_leaves_out_start_and_end() -> None:
     assert settled.cpu_per_million == pytest.approx(2 * 1e6 / 800)
 
 
+def test_who_warms_up_is_told_when_warm() -> None:
+    cold = [sample(s, 10 * s) for s in range(30)]
+    warm = [sample(30 + s, 300 + 50 * s) for s in range(15)]
+    settled = run.settle([*cold, *warm], warm_up_s=30)
+    assert settled is not None
+    assert settled.rate == pytest.approx(50)
+
+
+def test_nobody_warms_up_for_more_than_half_of_the_rows() -> None:
+    settled = run.settle([sample(s, 10 * s) for s in range(101)], warm_up_s=1_000)
+    assert settled is not None
+    assert settled.rate == pytest.approx(10)
+
+
+def test_a_start_is_taken_off_where_it_is_known() -> None:
+    known = made("a", 1.0, cpu_s=0.5, start_cpu_s=0.1)
+    assert known.cpu_per_million == pytest.approx(0.5)
+    assert known.later_cpu_per_million == pytest.approx(0.4)
+
+
 # --- Turns --------------------------------------------------------------------------------------
 
 
@@ -84,6 +106,24 @@ def test_when_too_few_rounds_are_calm_all_are_told() -> None:
     turns = turns_of(noisy, noisy, (made("a", 1.0), made("b", 1.0)))
     assert not turns.is_calm
     assert len(turns.told) == 3
+
+
+def test_each_round_begins_with_another_one() -> None:
+    names = ["a", "b", "c"]
+    assert [interleave.in_turn(names, number) for number in range(4)] == [
+        ["a", "b", "c"],
+        ["b", "c", "a"],
+        ["c", "a", "b"],
+        ["a", "b", "c"],
+    ]
+
+
+def test_what_fails_is_void() -> None:
+    def fail() -> Run:
+        raise RuntimeError("no such topic")
+
+    failed = interleave.run_or_void("a", fail)
+    assert (failed.subject, failed.void) == ("a", "RuntimeError: no such topic")
 
 
 def test_a_void_run_counts_nowhere() -> None:
@@ -128,9 +168,19 @@ def results() -> dict[str, object]:
         "ratios": {"rows/s / COPY text": {"median": 1.5, "low": 1.5, "high": 1.5}},
         **turns.as_json(),
     }
-    series = turns_of((made("1 partitions", 1.0), made("60 partitions", 1.0, cpu_s=1.05)))
-    growth = {"name": "partitions", "title": "partitions", **series.as_json()}
-    return {"workloads": [workload], "growth": [growth], "machine": {"command": "./dev bench"}}
+    series = series_of("partitions", {"1 partitions": 1.0, "60 partitions": 1.05})
+    return {"workloads": [workload], "growth": [series], "machine": {"command": "./dev bench"}}
+
+
+def series_of(name: str, costs: dict[str, float]) -> dict[str, object]:
+    """CPU of one round, by size."""
+    turns = turns_of(tuple(made(size, 1.0, cpu_s=cost) for size, cost in costs.items()))
+    return growth.Series(name, name, turns).as_json()
+
+
+def contest_of(rates: dict[str, float], writes: dict[str, str]) -> dict[str, object]:
+    ratios = {f"rows/s / {peer}": {"median": ratio} for peer, ratio in rates.items()}
+    return {"peers": {"writes": writes, "ratios": ratios, "rounds": []}}
 
 
 def test_what_was_not_measured_has_no_verdict() -> None:
@@ -147,6 +197,31 @@ def test_goals_are_judged_from_the_figures() -> None:
     spread = judged["CPU per row from 1 to 60 partitions, spread"]
     assert spread["value"] == pytest.approx(5.0)
     assert spread["holds"]
+
+
+def test_flatness_needs_both_ends() -> None:
+    name = "CPU per row from 1 M to 50 M records, drift"
+    both = series_of("records", {"1,000,000 records": 1.0, "50,000,000 records": 0.97})
+    short = series_of("records", {"1,000,000 records": 1.0, "4,000,000 records": 1.0})
+    judged = {each["name"]: each for each in goals.judge({"growth": [both]})}
+    assert judged[name]["value"] == pytest.approx(3.0)
+    judged = {each["name"]: each for each in goals.judge({"growth": [short]})}
+    assert judged[name]["holds"] is None
+
+
+def test_the_closest_peer_decides() -> None:
+    name = "rows/s over the best INSERT-based peer"
+    writes = {"slow": "INSERT ..", "fast": "INSERT ..", "other": "COPY .."}
+    found = contest_of({"slow": 9.0, "fast": 2.0, "other": 1.0}, writes)
+    judged = {each["name"]: each for each in goals.judge(found)}
+    assert (judged[name]["value"], judged[name]["holds"]) == (2.0, False)
+
+
+def test_a_peer_that_is_missing_might_have_been_the_closest() -> None:
+    name = "rows/s over the best INSERT-based peer"
+    found = contest_of({"slow": 9.0}, {"slow": "INSERT ..", "missing": "INSERT .."})
+    judged = {each["name"]: each for each in goals.judge(found)}
+    assert judged[name]["holds"] is None
 
 
 def test_the_page_and_its_charts_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,16 +84,18 @@ def test_help_names_every_setting_and_command() -> None:
     text = pgsluice("--help").stdout
     for name in re.findall(r"^\| `(\S+)` \|", pgsluice("config", "--markdown").stdout, re.M):
         assert re.search(rf"^  {re.escape(name)} ", text, re.M), name
-    for command in ("run", "migrate", "config"):
+    for command in ("run", "migrate", "config", "dead-letters list", "dead-letters replay"):
         assert re.search(rf"^  {command} ", text, re.M)
 
 
-@pytest.mark.parametrize("command", ["run", "migrate", "config"])
+@pytest.mark.parametrize(
+    "command", ["run", "migrate", "config", "dead-letters", "dead-letters list", "dead-letters replay"]
+)
 def test_each_command_has_help(command: str) -> None:
-    result = pgsluice(command, "--help")
+    result = pgsluice(*command.split(), "--help")
     assert result.returncode == DONE
     assert result.stdout.startswith(f"Usage: pgsluice {command}")
-    assert pgsluice("help", command).stdout == result.stdout
+    assert pgsluice("help", *command.split()).stdout == result.stdout
     assert all(len(line) <= 100 for line in result.stdout.splitlines())
 
 
@@ -142,6 +144,9 @@ def test_no_command_shows_how_to_use_it() -> None:
         (["config", "--markdwon"], "--markdown"),
         (["run", "--hepl"], "--help"),
         (["help", "rnu"], "run"),
+        (["dead-leters"], "dead-letters"),
+        (["dead-letters", "lst"], "list"),
+        (["dead-letters", "list", "--limt"], "--limit"),
     ],
 )
 def test_a_mistyped_word_gets_a_suggestion(words: list[str], suggestion: str) -> None:
@@ -151,12 +156,32 @@ def test_a_mistyped_word_gets_a_suggestion(words: list[str], suggestion: str) ->
     assert words[-1] in result.stderr
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["run", "now"], ["run", "-x"], ["migrate", "--force"]])
+@pytest.mark.parametrize("words", [["nonsense"], ["run", "now"], ["run", "-x"], ["migrate", "--force"], ["dead-letters"]])
 def test_other_words_are_refused_without_one(words: list[str]) -> None:
     result = pgsluice(*words, env=NEEDED)
     assert (result.returncode, result.stdout) == (USAGE, "")
     assert "Did you mean" not in result.stderr
     assert "pgsluice --help" in result.stderr
+
+
+@pytest.mark.parametrize("more", ["x", "--help", "--markdown", "--markdwon"])
+def test_an_option_that_stands_alone_says_so(more: str) -> None:
+    result = pgsluice("config", "--markdown", more, env=NEEDED)
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert f"--markdown stands alone: {more}\n" in result.stderr
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07\npgsluice: forged\r\x7f\x9b2J"
+
+
+@pytest.mark.parametrize(
+    "words", [[HOSTILE], ["help", HOSTILE], ["run", HOSTILE], ["run", "-" + HOSTILE], ["config", "--markdown", HOSTILE]]
+)
+def test_what_was_typed_does_not_speak_to_the_terminal(words: list[str]) -> None:
+    result = pgsluice(*words, env=NEEDED)
+    assert result.returncode == USAGE
+    assert all(letter == "\n" or letter.isprintable() for letter in result.stderr)
+    assert "\npgsluice: forged" not in result.stderr
 
 
 # Mistakes in the settings
@@ -239,6 +264,52 @@ def test_no_secret_is_printed_anywhere(tmp_path: Path) -> None:
         result = pgsluice("config", env={**NEEDED, **env})
         assert result.returncode in (DONE, CONFIG)
         assert SENTINEL not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (f"-c search_path=app -c my.secret={SENTINEL} -c a=b", "-c search_path=app -c my.secret=******** -c a=b"),
+        (f"-c my.password={SENTINEL}\\ {SENTINEL}", "-c my.password=********"),
+        (f"--app.token={SENTINEL}", "--app.token=********"),
+        ("-c statement_timeout=5s", "-c statement_timeout=5s"),
+    ],
+)
+def test_a_secret_among_the_options_is_masked(value: str, printed: str) -> None:
+    assert settings({**NEEDED, "PGOPTIONS": value})["PGOPTIONS"] == printed
+
+
+@pytest.mark.parametrize("name", ["KAFKA_CLIENT_RACK", "KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"https://user:{SENTINEL}@idp/token",
+        f"https://idp/token?a=b&client_secret={SENTINEL}",
+        f"https://idp/token?api_key={SENTINEL}&a=b",
+        f"one:9092,user:{SENTINEL}@two:9092",
+        f"SIG={SENTINEL}",
+    ],
+)
+def test_a_secret_in_any_other_value_is_masked(name: str, value: str) -> None:
+    found = settings({**NEEDED, name: value})
+    assert SENTINEL not in found[name] and "********" in found[name]
+
+
+def test_the_password_file_is_shown_and_kafkas_settings_are_sorted(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(SENTINEL)
+    env = {"KAFKA_SSL_KEY_PASSWORD": "x", "KAFKA_CLIENT_ID": "a", "KAFKA_DEBUG": "all", **NEEDED}
+    found = settings({**env, "PGPASSWORD_FILE": str(file)})
+    assert found["PGPASSWORD_FILE"] == str(file)
+    kafka = [name for name in found if name.startswith("KAFKA_")]
+    assert len(kafka) == 5 and kafka == sorted(kafka)
+
+
+def test_what_is_settled_for_libpq_is_shown() -> None:
+    assert settings({**NEEDED, "PGHOST": "a,b"})["PGTARGETSESSIONATTRS"] == "read-write"
+    assert settings({**NEEDED, "PGHOST": "a,/run"})["PGSSLMODE"] == "verify-full"
+    assert settings({**NEEDED, "PGHOST": "/run"})["PGSSLMODE"] == "prefer"
+    assert settings({**NEEDED, "PGHOST": "a", "PGSSLMODE": "require"})["PGSSLMODE"] == "require"
 
 
 def test_the_mask_does_not_tell_the_length() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+import psycopg
 import pytest
 from mock import MockKafka
 from postgres import Postgres
@@ -16,7 +17,7 @@ def schema_of(database: Postgres) -> list[tuple[str, ...]]:
     return database.query(
         "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
-        " WHERE c.relnamespace = 'pgsluice'::regnamespace ORDER BY 1, a.attnum"
+        " WHERE c.relnamespace = 'pgsluice'::regnamespace AND NOT a.attisdropped ORDER BY 1, a.attnum"
     )
 
 
@@ -71,6 +72,8 @@ def test_only_what_is_missing(
     whole, all_versions = schema_of(database), versions(database)
     database.query(
         "DROP FUNCTION pgsluice.expect_table; DROP FUNCTION pgsluice.table_version;"
+        "DROP FUNCTION pgsluice.advance(text, text[], int[], bigint[], bigint[], bigint[], int[]);"
+        "ALTER TABLE pgsluice.offsets DROP COLUMN lost_count;"
         "DROP TABLE pgsluice.dead_letters; DELETE FROM pgsluice.migrations WHERE version >= 2"
     )
     assert start_sink(mock, topics="t", postgres=database, command="migrate").wait_exit() == DONE
@@ -87,3 +90,21 @@ def test_a_newer_schema_is_left_alone(
     )
     assert start_sink(mock, topics="t", postgres=database, command="migrate").wait_exit() == DONE
     assert versions(database)[-1] == newest + 1
+
+
+def test_an_instance_of_the_former_version_still_writes(
+    start_sink: Callable[..., Sink], mock: MockKafka, database: Postgres
+) -> None:
+    """In a rolling update: it moves positions without the leader epoch, which is unknown then."""
+    assert start_sink(mock, topics="t", postgres=database, command="migrate").wait_exit() == DONE
+    database.query(
+        "INSERT INTO pgsluice.offsets (sink, topic, partition, next_offset, owner, leader_epoch)"
+        " VALUES ('s', 't', 0, 5, 'o', 7), ('s', 't', 1, 5, 'o', 7)"
+    )
+    advance = "SELECT pgsluice.advance('s', '{t,t}', '{0,1}', '{1,1}', '{5,5}', '{8,9}')"
+    database.query(advance)
+    rows = "SELECT next_offset, leader_epoch FROM pgsluice.offsets ORDER BY partition"
+    assert database.query(rows) == [(8, -1), (9, -1)]
+    with pytest.raises(psycopg.Error) as fenced:
+        database.query(advance)
+    assert fenced.value.sqlstate == "PS001"

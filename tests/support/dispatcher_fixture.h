@@ -31,10 +31,14 @@ static struct {
     struct queue *placed;
     struct queue *started;
     struct queue *stopped;
+    struct batch *produced;
+    struct batch *abandoned;
     int places;
     int starts;
     int stops;
     int rooms;
+    int produces;
+    int abandons;
 } asked;
 
 static char fixture_name[] = "sink";
@@ -67,6 +71,20 @@ static inline void note_stop(void *opaque, struct queue *queue)
     asked.stops++;
 }
 
+static inline void note_produce(void *opaque, struct batch *batch)
+{
+    (void)opaque;
+    asked.produced = batch;
+    asked.produces++;
+}
+
+static inline void note_abandon(void *opaque, struct batch *batch)
+{
+    (void)opaque;
+    asked.abandoned = batch;
+    asked.abandons++;
+}
+
 static inline void note_room(void *opaque)
 {
     (void)opaque;
@@ -90,7 +108,13 @@ static inline void pass_ms(int64_t ms)
 
 static inline void open_dispatcher(const struct config *with)
 {
-    const struct dispatcher_hooks hooks = {note_place, note_start, note_stop, note_room, NULL};
+    const struct dispatcher_hooks hooks = {
+        .place = note_place,
+        .start = note_start,
+        .stop = note_stop,
+        .room = note_room,
+        .letters = {.produce = note_produce, .abandon = note_abandon},
+    };
 
     config = *with;
     memset(&asked, 0, sizeof(asked));
@@ -182,6 +206,8 @@ static inline void answer_catalog(void)
     answer_catalog_with(orders_columns, COUNT_OF(orders_columns));
 }
 
+static const char *stored_topic_id = ""; /* what a claim finds with the position */
+
 static inline void give_position(struct conn *conn, int64_t next_offset, int64_t epoch)
 {
     char position[24];
@@ -189,7 +215,7 @@ static inline void give_position(struct conn *conn, int64_t next_offset, int64_t
 
     snprintf(position, sizeof(position), "%" PRId64, next_offset);
     snprintf(epoch_text, sizeof(epoch_text), "%" PRId64, epoch);
-    conn_give_rows(conn, (const char *const[]){position, epoch_text}, 1, 2);
+    conn_give_rows(conn, (const char *const[]){position, epoch_text, stored_topic_id, "-1"}, 1, 4);
     conn_succeed(conn);
 }
 
@@ -202,7 +228,7 @@ static inline void answer_claim_without_row(void)
 {
     struct conn *conn = await_claim();
 
-    conn_give_rows(conn, (const char *const[]){NULL}, 0, 2);
+    conn_give_rows(conn, (const char *const[]){NULL}, 0, 4);
     conn_succeed(conn);
 }
 

@@ -17,6 +17,7 @@ from cluster import Cluster
 from kafka import Kafka, Unavailable
 from mock import MockKafka
 from postgres import Postgres
+from repeat import times
 from sink import Sink
 
 DEFAULT_LIMIT_S = 180
@@ -47,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """The time limit of every test; setting up servers is bounded by their own deadlines."""
     marker = item.get_closest_marker("limit")
-    seconds = marker.args[0] if marker else DEFAULT_LIMIT_S
+    seconds = (marker.args[0] if marker else DEFAULT_LIMIT_S) * times(1)
 
     def on_alarm(signum: int, frame: FrameType | None) -> None:
         pytest.fail(f"took longer than its limit of {seconds} s")

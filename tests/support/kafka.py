@@ -258,7 +258,7 @@ class Kafka(Cluster):
         replication: int | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Create a topic and wait until every partition has a leader."""
+        """Create a topic and wait until every partition has a leader that knows of it."""
         topic = NewTopic(
             name,
             num_partitions=partitions,
@@ -283,7 +283,14 @@ class Kafka(Cluster):
             leaders = [part.leader for part in found.partitions.values()] if found else []
             return len(leaders) == partitions and all(leader >= 0 for leader in leaders)
 
+        def answers() -> bool:
+            try:
+                return len(self.watermarks(topic)) == partitions
+            except KafkaException:
+                return False  # the broker that was asked for metadata knew earlier than this one
+
         wait_until(ready, deadline_s, f"leaders of {topic}")
+        wait_until(answers, deadline_s, f"leaders of {topic} that know of it")
 
     def wait_for_replicas(self, topic: str, deadline_s: float = 60.0) -> None:
         """Wait until every replica of the topic is in sync: another broker may fail then."""

@@ -68,6 +68,10 @@ class MockKafka(Cluster):
         """The next `count` requests of that kind are answered with that Kafka error code."""
         self.command("errors", api_key, code, count)
 
+    def clear_request_errors(self, api_key: int) -> None:
+        """Those that are still to come do not come."""
+        self.command("clear-errors", api_key)
+
     def pause(self) -> None:
         self._child.pause()
 

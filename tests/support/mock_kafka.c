@@ -152,6 +152,7 @@ static void mock_open(struct mock *mock, const struct options *options)
     mock->cluster = rd_kafka_mock_cluster_new(mock->client, options->broker_count);
     if (!mock->cluster)
         fail("cannot create a cluster of %d brokers", options->broker_count);
+    rd_kafka_mock_set_controller_id(mock->cluster, 1); /* the sink asks it about topics */
     rd_kafka_mock_group_initial_rebalance_delay_ms(mock->cluster, options->rebalance_delay_ms);
 }
 
@@ -224,6 +225,12 @@ static rd_kafka_resp_err_t on_errors(struct mock *mock, struct command *command)
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static rd_kafka_resp_err_t on_clear_errors(struct mock *mock, struct command *command)
+{
+    rd_kafka_mock_clear_request_errors(mock->cluster, (int16_t)command_number(command, 1));
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static const struct {
     const char *name;
     const char *arguments;
@@ -239,6 +246,7 @@ static const struct {
     {"leader", "TOPIC PARTITION BROKER", 3, on_leader},
     {"topic-error", "TOPIC CODE", 2, on_topic_error},
     {"errors", "API_KEY CODE COUNT", 3, on_errors},
+    {"clear-errors", "API_KEY", 1, on_clear_errors},
 };
 
 static void command_split(struct command *command, char *line)

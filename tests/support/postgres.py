@@ -62,16 +62,26 @@ def ordinary_user() -> pwd.struct_passwd | None:
 class Postgres:
     """One server; started by start() or `with`, its data kept across stop and start."""
 
-    def __init__(self, fsync: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        fsync: bool = False,
+        settings: Mapping[str, str] | None = None,
+        standby_of: "Postgres | None" = None,
+    ) -> None:
+        """With `standby_of`, a copy of that running server, which follows it until promote()."""
         self.bindir = newest_bindir()
         self.port = free_port()
         self.user = "postgres"
+        self.sink_user: str | None = None  # whom sinks are instead
         self.database = "postgres"
         self.settings = {**SETTINGS, "fsync": "on" if fsync else "off", **(settings or {})}
         self._account = ordinary_user()
         self._temporary = TemporaryDirectory("postgres")
         self._server: Child | None = None
-        self._initdb()
+        if standby_of is None:
+            self._initdb()
+        else:
+            self._copy(standby_of)
 
     # --- the server process -------------------------------------------------------------------
 
@@ -133,6 +143,18 @@ class Postgres:
         assert self._server is not None
         self._server.resume()
 
+    def promote(self) -> None:
+        """Make a standby a primary, with what it has got by now."""
+        assert self.scalar("SELECT pg_promote()"), "the standby was not promoted"
+
+    def replace(self, other: "Postgres") -> None:
+        """Start a stopped standby as a primary at the address of `other`, as from a backup restored."""
+        other.stop("immediate")
+        self.port = other.port
+        self._write_settings()
+        (self.data / "standby.signal").unlink()
+        self.start()
+
     def close(self) -> None:
         """Stop the server and remove its directory."""
         if self._server is not None:
@@ -154,11 +176,11 @@ class Postgres:
 
     @property
     def env(self) -> dict[str, str]:
-        """libpq's environment variables over TCP."""
+        """libpq's environment variables over TCP, for a sink."""
         return {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port),
-            "PGUSER": self.user,
+            "PGUSER": self.sink_user or self.user,
             "PGDATABASE": self.database,
         }
 
@@ -200,7 +222,7 @@ class Postgres:
         """Run psql (quiet, no startup file) and return its output."""
         result = subprocess.run(
             [str(self.bindir / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *arguments],
-            env={**os.environ, **self.env},
+            env={**os.environ, **self.env, "PGUSER": self.user},
             input=input_text,
             capture_output=True,
             text=True,
@@ -220,16 +242,22 @@ class Postgres:
         return ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", *argv]
 
     def _initdb(self) -> None:
+        argv = [str(self.bindir / "initdb"), "-D", str(self.data), "-U", self.user]
+        self._make_data([*argv, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+
+    def _copy(self, primary: "Postgres") -> None:
+        argv = [str(self.bindir / "pg_basebackup"), "-D", str(self.data), "-d", primary.dsn]
+        self._make_data([*argv, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+
+    def _make_data(self, argv: list[str]) -> None:
         if self._account is not None:
             os.chown(self.directory, self._account.pw_uid, self._account.pw_gid)
-        argv = [str(self.bindir / "initdb"), "-D", str(self.data), "-U", self.user]
-        argv += ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         result = subprocess.run(
             self._as_account(argv), cwd=self.directory, capture_output=True, text=True, timeout=120
         )
         if result.returncode != 0:
             self._temporary.close()
-            raise RuntimeError(f"initdb failed: {result.stderr.strip()}")
+            raise RuntimeError(f"{argv[0]} failed: {result.stderr.strip()}")
         self._write_settings()
 
     def _write_settings(self) -> None:

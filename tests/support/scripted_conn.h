@@ -28,6 +28,7 @@ struct scripted {
 static struct scripted scripted[CONNS_MAX];
 static int scripted_count;
 static bool server_is_up = true;
+static char scripted_hosts[256]; /* of the last attempt; empty: libpq's own */
 
 /* Of the next result: libpq has no public way to set it. */
 static char scripted_copied[24];
@@ -68,6 +69,7 @@ void conn_init(struct conn *conn, uv_loop_t *loop, conn_state_cb on_state, void 
 void conn_open(struct conn *conn, const struct session *session)
 {
     assert(conn->state == CONN_CLOSED && session->application_name);
+    snprintf(scripted_hosts, sizeof(scripted_hosts), "%s", session->hosts ? session->hosts : "");
     conn_enter(conn, CONN_CONNECTING, NULL);
 }
 
@@ -224,6 +226,13 @@ static inline void conn_succeed(struct conn *conn)
     scripted_end_job(conn, NULL);
 }
 
+/* Rolled back, with all that the server has to say. */
+static inline void conn_fail_with(struct conn *conn, const struct conn_error *error)
+{
+    conn_enter(conn, CONN_IDLE, NULL);
+    scripted_end_job(conn, error);
+}
+
 /* Rolled back: a message, its code, and for COPY where it stood. */
 static inline void conn_fail(struct conn *conn, const char *sqlstate, const char *message,
                              const char *context)
@@ -233,8 +242,7 @@ static inline void conn_fail(struct conn *conn, const char *sqlstate, const char
     err_set(&error.err, sqlstate_class(sqlstate), "%s", message);
     snprintf(error.err.sqlstate, sizeof(error.err.sqlstate), "%s", sqlstate);
     snprintf(error.context, sizeof(error.context), "%s", context ? context : "");
-    conn_enter(conn, CONN_IDLE, NULL);
-    scripted_end_job(conn, &error);
+    conn_fail_with(conn, &error);
 }
 
 /* After what owns them has been finished. */

@@ -34,6 +34,7 @@ enum kind {
     KIND_ROW_OF_LESS, /* no note: its DEFAULT applies; no "more": NULL, or a dead letter */
     KIND_UNDECODABLE, /* no JSON */
     KIND_REFUSED,     /* violates a CHECK of the table, as long as it has it */
+    KIND_ORPHAN,      /* violates a foreign key of the table, as long as it has it */
 };
 
 struct log_record {
@@ -91,9 +92,14 @@ static struct {
     bool has_more;     /* the column "more" is there */
     bool needs_more;   /* and is NOT NULL */
     bool has_check;    /* ids must not be negative */
+    bool has_key;      /* ids must not be orphans': no line is named */
+    bool key_deferred; /* that is checked at the COMMIT, else behind the last row */
+    bool no_letters;   /* a trigger on the dead letters refuses them */
     unsigned version;  /* one more with each change */
-    bool check_at_end; /* every COMMIT is refused, no line named: a deferred constraint */
 } tables;
+
+/* From here on ids are orphans'. */
+static const int64_t first_orphan = INT64_C(1000000000);
 
 /* In a thousand, for each step. */
 static struct {
@@ -165,6 +171,9 @@ struct transaction {
     int moves_count;
     struct write writes[WRITES_MAX];
     int writes_count;
+    bool has_orphan;
+    bool untold;      /* the last COPY's end, which is told after the commit */
+    size_t copied;    /* its rows */
     const char *rest; /* of the SQL: the next COPY */
 };
 
@@ -433,6 +442,7 @@ static inline bool write_row(struct transaction *transaction, const struct copy 
     assert(id >= 0 && partition >= 0 && offset >= 0);
     if (tables.has_check && fields->integers[id] < 0)
         return false;
+    transaction->has_orphan |= fields->integers[id] >= first_orphan;
     add_write(transaction,
               (struct write){.slot = copy->topic * PARTITIONS + (int)fields->integers[partition],
                              .offset = fields->integers[offset]});
@@ -520,6 +530,14 @@ static inline bool is_expected(const struct transaction *transaction)
     return !at || strstr(at, version);
 }
 
+static inline int statements_before_copy(const struct transaction *transaction)
+{
+    const char *sql = conn_sql(transaction->conn);
+
+    return (strstr(sql, "pgsluice.advance(") != NULL) +
+           (strstr(sql, "pgsluice.expect_table(") != NULL);
+}
+
 /* advance(), where there are positions, and what follows at once. */
 static inline void step_received(struct transaction *transaction)
 {
@@ -534,8 +552,27 @@ static inline void step_received(struct transaction *transaction)
         roll_back(transaction, "PS002", "the table has changed", NULL);
     } else {
         transaction->phase = PHASE_COPYING;
-        conn_give_rows(transaction->conn, nothing, 1, 1);
+        for (int i = statements_before_copy(transaction); i > 0; i--)
+            conn_give_rows(transaction->conn, nothing, 1, 1);
     }
+}
+
+/* What PostgreSQL says without a line, and what triggers say. */
+static inline void refuse_orphan(struct transaction *transaction)
+{
+    static const char *const codes[] = {"23503", "23505", "P0001", "U0001", "22012"};
+
+    roll_back(transaction, codes[chance(COUNT_OF(codes))], "there is no such customer", NULL);
+}
+
+static inline void step_copied(struct transaction *transaction, size_t rows)
+{
+    transaction->untold = strcmp(transaction->rest, ";") == 0;
+    transaction->copied = rows;
+    if (transaction->has_orphan && tables.has_key && !tables.key_deferred)
+        refuse_orphan(transaction);
+    else if (!transaction->untold)
+        conn_give_copied(transaction->conn, rows);
 }
 
 static inline void step_copying(struct transaction *transaction)
@@ -561,8 +598,12 @@ static inline void step_copying(struct transaction *transaction)
         skip(&rest, 19);
     size_t line = read_rows(transaction, &copy, rest, &rows);
     buffer_finish(&data);
+    if (copy.dead_letters && tables.no_letters) {
+        roll_back(transaction, "P0001", "no letters", "COPY dead_letters, line 1");
+        return;
+    }
     if (line == 0) {
-        conn_give_copied(transaction->conn, rows);
+        step_copied(transaction, rows);
         return;
     }
     snprintf(context, sizeof(context), "COPY %s, line %zu, column id: \"?\"",
@@ -572,8 +613,8 @@ static inline void step_copying(struct transaction *transaction)
 
 static inline void step_sent(struct transaction *transaction)
 {
-    if (tables.check_at_end) {
-        roll_back(transaction, "23503", "violates foreign key constraint", NULL);
+    if (transaction->has_orphan && tables.has_key && tables.key_deferred) {
+        refuse_orphan(transaction);
         return;
     }
     commit(transaction);
@@ -593,6 +634,8 @@ static inline void step_flush(struct conn *conn)
         transaction->conn = conn;
         transaction->phase = PHASE_RECEIVED;
         transaction->writes_count = 0;
+        transaction->has_orphan = false;
+        transaction->untold = false;
         transaction->moves_count = 0;
         transaction->rest = conn_sql(conn);
         if (strstr(transaction->rest, "pgsluice.advance("))
@@ -615,6 +658,8 @@ static inline void step_flush(struct conn *conn)
         return;
     case PHASE_COMMITTED:
         transaction->used = false;
+        if (transaction->untold)
+            conn_give_copied(conn, transaction->copied);
         conn_succeed(conn);
         return;
     }
@@ -665,7 +710,7 @@ static inline void step_claim(struct conn *conn)
     }
     snprintf(position, sizeof(position), "%" PRId64, database.slots[slot].next_offset);
     snprintf(epoch, sizeof(epoch), "%" PRId64, database.slots[slot].epoch);
-    conn_give_rows(conn, (const char *const[]){position, epoch}, exists, 2);
+    conn_give_rows(conn, (const char *const[]){position, epoch, "", "-1"}, exists, 4);
     conn_succeed(conn);
 }
 

@@ -34,7 +34,7 @@ check_headers() {
     local flags
     read -ra flags < <(pkg-config --cflags libpq libuv jansson libmicrohttpd libcurl avro-c)
     flags+=(-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -Iinclude
-        -isystem "$(tests/support/librdkafka.sh)/include")
+        -isystem "$(cmake/librdkafka.sh)/include")
     files 'include/*.h' | xargs -0r -n 1 cc "${flags[@]}" -x c
 }
 
