@@ -2,6 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Iterator
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
@@ -10,12 +13,12 @@ from fixtures import (  # noqa: E402
     kafka3,
     mock,
     names,
-    own_postgres,
-    postgres,
     pytest_configure,
     pytest_runtest_call,
     start_sink,
 )
+from postgres import Postgres  # noqa: E402
+from role import run_sinks_as_role  # noqa: E402
 
 __all__ = [
     "kafka1",
@@ -28,3 +31,19 @@ __all__ = [
     "pytest_runtest_call",
     "start_sink",
 ]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Where sinks are the role that README describes, in this one and the next."""
+    with Postgres() as server:
+        run_sinks_as_role(server)
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A server for one test, which may crash it."""
+    with Postgres() as server:
+        run_sinks_as_role(server)
+        yield server

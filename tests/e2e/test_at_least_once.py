@@ -245,3 +245,35 @@ def test_new_partitions_are_read_from_their_first_record(kafka1, postgres, names
     sink.wait_until_caught_up(names.topic)
     history.assert_exactly_once(kafka1, names.topic, postgres, table, sink=sink.name)
     assert sink.terminate() == 0
+
+
+@pytest.mark.parametrize("delivery", ("exactly_once", "at_least_once"))
+def test_new_partitions_are_read_from_their_first_record_after_a_start_at_latest(
+    delivery, kafka1, postgres, names, table, start_sink
+):
+    """SINK_START=latest skips what was there at the first start, and nothing else."""
+    env = {
+        "SINK_START": "latest",
+        "SINK_DELIVERY": delivery,
+        "KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": 1_000,
+    }
+    kafka1.produce_orders(names.topic, 6_000)
+    starts = kafka1.end_offsets(names.topic)
+    sink = start_sink(kafka1, env=env)
+    sink.wait_for_log("fetching")
+    kafka1.produce_orders(names.topic, 6_000, first=1_000_000)
+    wait_for_rows(sink, names.table, 6_000)
+    assert sink.terminate() == 0
+
+    kafka1.add_partitions(names.topic, PARTITIONS + 2)
+    kafka1.produce_orders(names.topic, 6_000, first=2_000_000)
+    sink.start()
+    wait_for_rows(sink, names.table, 12_000)
+
+    kafka1.add_partitions(names.topic, PARTITIONS + 4)
+    kafka1.produce_orders(names.topic, 6_000, first=3_000_000)
+    wait_for_rows(sink, names.table, 18_000)
+    ends = kafka1.end_offsets(names.topic)
+    firsts = {partition: starts.get(partition, 0) for partition in ends}
+    history.assert_complete(postgres, sink.name, names.topic, names.table, firsts, ends)
+    assert sink.terminate() == 0

@@ -14,10 +14,11 @@ from faults import (
     slow_flushes,
 )
 from load import Load
+from repeat import times
 from wait import wait_until
 
 PARTITIONS = 12
-KILLS = 20
+KILLS = times(20)
 RECORDS = 1_000_000
 SEED = 20260801
 

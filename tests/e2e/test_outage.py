@@ -6,8 +6,10 @@ from pathlib import Path
 
 import history
 import pytest
+from dead_letters import dead_letters
 from faults import IMPATIENT, events, flushes_of, full_speed, group_of, member_ids, slow_flushes
 from load import Load
+from repeat import spread, times
 from wait import wait_until
 
 PARTITIONS = 12
@@ -110,15 +112,20 @@ def test_postgres_restarts_under_load(mode, kafka3, own_postgres, names, start_s
     history.create_table(postgres, names.table)
     slow_flushes(postgres, names.table, before_ms=20, after_ms=20)
     sink = start_sink(kafka3, postgres=postgres, env=PATIENT)
+    back_s = []
     with Load(kafka3, names.topic, rate=15_000) as load:
-        for _ in range(3):
+        for _ in range(times(3)):
             wait_for_progress(sink, names.topic)
             postgres.restart(mode)
+            back = time.monotonic()
+            wait_for_progress(sink, names.topic)
+            back_s.append(time.monotonic() - back)
             history.assert_prefix(postgres, sink.name, names.topic, names.table)
-        wait_for_progress(sink, names.topic)
         load.stop()
     sink.wait_until_caught_up(names.topic)
     history.assert_exactly_once(kafka3, names.topic, postgres, names.table, sink=sink.name)
+    print(spread(f"{mode} restart to the first commit", back_s))
+    assert not dead_letters(postgres, sink.name), "an outage has made dead letters"
     assert len(rebalances(sink)) == 1, f"the group was rebalanced: {rebalances(sink)}"
     assert sink.terminate() == 0
 
