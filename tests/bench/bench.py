@@ -38,15 +38,13 @@ import workload  # noqa: E402
 import workloads  # noqa: E402
 from canary import Canary  # noqa: E402
 from kafka import Unavailable, kafka_home  # noqa: E402
-from process import ProcessDied  # noqa: E402
+from run import FAILURES  # noqa: E402
 from testbed import Testbed  # noqa: E402
 
 SECTIONS = ("workloads", "latency", "growth", "peers", "first")
 DEFAULT_SECTIONS = ("workloads", "latency", "growth")
-ROUNDS, QUICK_ROUNDS = 5, 1
-GROWTH_ROUNDS = 3
+GROWTH_ROUNDS, QUICK_GROWTH_ROUNDS = 3, 1
 GROWTH_RECORDS, QUICK_GROWTH_RECORDS = 1_000_000, 300_000
-SINGLES_S, QUICK_SINGLES_S = 30.0, 8.0
 
 
 # --- Sections -----------------------------------------------------------------------------------
@@ -67,44 +65,43 @@ def measure_latency(bed: Testbed, canary: Canary, options: argparse.Namespace) -
 
 def measure_growth(bed: Testbed, canary: Canary, options: argparse.Namespace) -> dict[str, Any]:
     quick = options.quick
-    rounds = 1 if quick else GROWTH_ROUNDS
+    rounds = options.rounds or (QUICK_GROWTH_ROUNDS if quick else GROWTH_ROUNDS)
     records = QUICK_GROWTH_RECORDS if quick else GROWTH_RECORDS
     if bed.is_mock:
         report.say("\nGrowth is left out: the mock keeps too few records.")
         return {}
     idles = idle.measure_all(bed, quick)
-    singles = idle.measure_singles(bed, QUICK_SINGLES_S if quick else SINGLES_S)
+    flushes = idle.measure_flushes(bed, quick)
     sizes = growth.QUICK_PARTITIONS if quick else growth.PARTITIONS
     found = [growth.over_partitions(bed, canary, records, rounds, sizes)]
     if not quick:
         found += measure_settings(bed, canary, records, rounds)
-    found.append(backlog.measure(bed, canary, backlog.QUICK_SIZES if quick else backlog.SIZES))
+    backlogs = backlog.QUICK_SIZES if quick else backlog.SIZES
+    found.append(backlog.measure(bed, canary, rounds, backlogs))
     return {
         "idle": [each.as_json() for each in idles],
-        "singles": singles.as_json(),
+        "flushes": [each.as_json() for each in flushes],
         "growth": [each.as_json() for each in found],
     }
 
 
 def measure_settings(bed: Testbed, canary: Canary, records: int, rounds: int) -> list[growth.Series]:
-    """Connections, replicas and batches on the same topic."""
+    """Connections, replicas and flushes on the same topic."""
     truth = reference.build(bed, workload.W2.sized(records, name="growth"))
     try:
         return [
             growth.over_connections(bed, canary, truth, rounds),
             growth.over_replicas(bed, canary, truth, rounds),
-            growth.over_batch_rows(bed, canary, truth, rounds),
+            growth.over_flush_rows(bed, canary, truth, rounds),
         ]
     finally:
         reference.drop(bed, truth)
 
 
 def measure_peers(bed: Testbed, canary: Canary, options: argparse.Namespace) -> dict[str, Any]:
-    rounds = QUICK_ROUNDS if options.quick else options.rounds
+    rounds = options.rounds or (contest.QUICK_ROUNDS if options.quick else contest.ROUNDS)
     return {"peers": contest.measure(bed, canary, rounds, options.quick).as_json()}
 
-
-FAILURES = (AssertionError, ProcessDied, RuntimeError, OSError, Unavailable)
 
 MEASURES = {
     "workloads": measure_workloads,
@@ -132,7 +129,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             with workloads.canary_of(bed) as canary:
                 for name in sections:
                     results.update(attempt(name, bed, canary, options))
-        results["goals"] = goals.judge(results)
+    results["goals"] = goals.judge(results)
+    if sections:
         show_goals(results["goals"])
     results["seconds"] = round(time.monotonic() - started_s, 1)
     report.say(f"\n{results['seconds']:,.0f} s")
@@ -157,7 +155,7 @@ def attempt(
     started_s = time.monotonic()
     try:
         found = MEASURES[name](bed, canary, options)
-    except FAILURES as error:
+    except (*FAILURES, Unavailable) as error:
         report.say(f"\n{name} failed: {error}")
         found = {f"{name} failed": str(error)}
     report.say(f"\n  ({name}: {time.monotonic() - started_s:,.0f} s)")
@@ -205,7 +203,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tcp", action="store_true", help="PostgreSQL over TCP, not its unix socket")
     parser.add_argument("--only", type=words, default=[], help="workloads: W2,W3 (all)")
     parser.add_argument("--codecs", type=words, default=None, help="none,lz4 (both; --quick: none)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"calm rounds wanted ({ROUNDS})")
+    usual = f"{workloads.ROUNDS}, of growth {GROWTH_ROUNDS}; fewer with --quick"
+    parser.add_argument("--rounds", type=int, help=f"calm rounds wanted ({usual})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks")
     parser.add_argument(
@@ -248,7 +247,7 @@ def main() -> int:
         return 0 if run(options) else 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except FAILURES as error:
+    except (*FAILURES, Unavailable) as error:
         print(f"\nbench failed: {error}", file=sys.stderr)
         return 1
 

@@ -150,7 +150,7 @@ static void read_records(struct bench *bench, const char *path)
 static void encode_all(struct bench *bench)
 {
     const struct encode_settings settings = {
-        .sink = "bench", .instance = "bench", .keep_dead_letters = true};
+        .sink = "bench", .instance = "bench", .to_table = true};
 
     for (size_t i = 0; i < bench->batches_count; i++)
         encode_batch(bench->batches[i], &settings);

@@ -19,17 +19,24 @@ METHOD = """\
 - **Drain**: topics are filled before; tables are empty, a checkpoint has been made, the consumer group is
   new. The clock runs from the moment the sink has its partitions until another client sees the last row.
   CPU is that of the whole process from its start, read from the kernel's scheduler clocks; PostgreSQL's
-  is that of all its processes but the observer's.
+  is that of all its processes but the observer's. *Later* CPU, where sizes are compared, is without that of
+  a start with as many empty partitions.
 - **Truth**: every topic is read once by another Kafka client, and PostgreSQL's own `json_populate_record`
   makes the rows. A run whose rows, by count and by a sum of 64-bit row hashes, are not those is void.
 - **Limits** (the parts of the work alone): *COPY text* and *COPY binary* send the very rows, encoded before,
   one COPY for 10,000 rows, over as many connections; *consume and drop* fetches with the sink's own
   librdkafka and settings; *encode only* goes from memory to memory; *kcat | psql* copies whole records
   into one json column.
-- **Turns**: in each round every subject runs once. What is compared are runs of the same round: the median
-  of their ratios and the range. A fixed piece of work before and after each round (the canary), and the
-  share of the machine that others had, tell which rounds were disturbed; those are left out unless too few
-  remain, and then that is said.
+- **Peers** are told between their first tenth of the rows and the last, without their start, and a JVM
+  when it is warm; pgsluice bears its own. A JVM reaches PostgreSQL by TCP, all others as below. They are
+  configured in `tests/bench/peers`.
+- **Context switches** are those of threads that live to the end.
+- **Turns**: in each round every subject runs once, each time another first. What is compared are runs of
+  the same round: the median of their ratios and the range. A fixed piece of work before and after each
+  round (the canary), and the share of the machine that others had, tell which rounds were disturbed; those
+  are left out unless too few remain, and then that is said.
+- **Flushes of one row**: *one after the other* is a topic drained with a flush for each record, over one
+  connection; *250 a second* is what such flushes cost beyond the same records in flushes of ten.
 - **Latency**: open loop. The producer keeps an absolute schedule and writes the intended time into the
   record; an observer asks PostgreSQL every millisecond what is visible.
 """
@@ -89,13 +96,32 @@ def _workloads(results: Results) -> Iterator[str]:
         yield (
             f"### {each['workload']}: {each['title']}, compression {each['codec']}\n\n"
             f"{each['records']:,} records, {each['partitions']} partitions"
-            f" a topic; medians of {each['told']} rounds"
-            + ("" if each["calm"] else "; **the machine was not calm**")
-            + ".\n"
+            f" a topic.\n"
         )
-        names = ("", "rows/s", "CPU s/M rows", "PostgreSQL CPU s/M", "broker CPU s/M", "peak RSS")
-        yield report.markdown(names, [_figures(name, of) for name, of in each["figures"].items()])
-        yield report.markdown(("pgsluice over it: median (range)", "rows/s", "CPU", "PostgreSQL CPU"), _ratios(each))
+        yield from _turns(each)
+        yield report.markdown(RATIO_COLUMNS, _ratios(each))
+
+
+FIGURE_COLUMNS = (
+    "",
+    "rows/s",
+    "CPU s/M rows",
+    "PostgreSQL CPU s/M",
+    "broker CPU s/M",
+    "peak RSS",
+    "context switches/k",
+)
+RATIO_COLUMNS = ("pgsluice over it: median (range)", "rows/s", "CPU", "PostgreSQL CPU")
+
+
+def _turns(each: dict[str, Any], is_growth: bool = False) -> Iterator[str]:
+    """The figures of each subject, which rounds they are of, and what was void."""
+    names = (*FIGURE_COLUMNS, "later CPU s/M rows") if is_growth else FIGURE_COLUMNS
+    rows = [_figures(name, of)[: len(names)] for name, of in each["figures"].items()]
+    yield report.markdown(names, rows)
+    yield f"These are {each['described']}.\n"
+    for text in each["voids"]:
+        yield f"**Void**: {text.splitlines()[0]}\n"
 
 
 def _figures(name: str, figures: dict[str, Any]) -> list[str]:
@@ -110,6 +136,8 @@ def _figures(name: str, figures: dict[str, Any]) -> list[str]:
         text("postgres_cpu_s_per_million", report.seconds),
         text("broker_cpu_s_per_million", report.seconds),
         text("peak_rss_kib", report.mebibytes),
+        text("switches_per_thousand", lambda number: f"{number:.1f}"),
+        text("later_cpu_s_per_million", report.seconds),
     ]
 
 
@@ -130,16 +158,16 @@ def _peers(results: Results) -> Iterator[str]:
     yield "## Peers, on W2\n"
     yield _image("peers-rate")
     yield _image("peers-cpu")
-    names = ("", "rows/s", "CPU s/M rows", "PostgreSQL CPU s/M", "broker CPU s/M", "peak RSS")
-    yield report.markdown(names, [_figures(name, of) for name, of in contest["figures"].items()])
+    yield from _turns(contest)
+    yield report.markdown(RATIO_COLUMNS, _ratios(contest))
     rows = [
         [
             name,
-            ", ".join(f"{what} {version}" for what, version in contest["versions"][name].items()),
-            writes,
+            ", ".join(f"{what} {version}" for what, version in versions.items()),
+            contest["writes"][name],
             contest["caveats"][name],
         ]
-        for name, writes in contest["writes"].items()
+        for name, versions in contest["versions"].items()
     ]
     yield report.markdown(("", "versions", "writes", "keeps"), rows, right=False)
     for name, reason in contest["left_out"].items():
@@ -163,6 +191,10 @@ def _latency(results: Results) -> Iterator[str]:
     ]
     names = ("", "records/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "sink, cores")
     yield report.markdown(names, rows)
+    for each in results["latency"]:
+        if each["void"]:
+            name, reason = each["name"], each["void"].splitlines()[0]
+            yield f"**Void**: {name} at {each['records_per_s']:,}/s: {reason}\n"
 
 
 def _growth(results: Results) -> Iterator[str]:
@@ -171,10 +203,9 @@ def _growth(results: Results) -> Iterator[str]:
     yield "## Growth\n"
     for each in results["growth"]:
         yield f"### {each['title'][0].upper()}{each['title'][1:]}\n"
-        if each["name"] in ("partitions", "records"):
+        if each["name"] in LINES and len(each["figures"]) > 1:
             yield _image(each["name"])
-        names = ("", "rows/s", "CPU s/M rows", "PostgreSQL CPU s/M", "broker CPU s/M", "peak RSS")
-        yield report.markdown(names, [_figures(name, of) for name, of in each["figures"].items()])
+        yield from _turns(each, is_growth=True)
     if results.get("idle"):
         yield "### Idle\n"
         rows = [
@@ -186,18 +217,33 @@ def _growth(results: Results) -> Iterator[str]:
             for each in results["idle"]
         ]
         yield report.markdown(("", "RSS", "CPU, of a core"), rows)
-    singles = results.get("singles")
-    if singles:
-        yield "### Small flushes\n"
-        yield (
-            f"A flush of one row takes {singles['flush_us']:.0f} us of CPU beyond what its record costs:"
-            f" {singles['flush_sink_us']:.0f} the sink's and {singles['flush_postgres_us']:.0f}"
-            " PostgreSQL's. Measured as the difference between the same records flushed one by one and"
-            " ten by ten.\n"
-        )
+    if results.get("flushes"):
+        yield "### Flushes of one row\n"
+        rows = [
+            [
+                each["name"],
+                f"{each['sink_us']:.0f}",
+                f"{each['postgres_us']:.0f}",
+                f"{each['cpu_us']:.0f}",
+            ]
+            for each in results["flushes"]
+            if not each["void"]
+        ]
+        yield report.markdown(("", "client CPU us", "PostgreSQL CPU us", "both"), rows)
 
 
 # --- The charts ---------------------------------------------------------------------------------
+
+# Of a series: title, lines (label, or empty for the subject's; figure), form of its values.
+RATE = [("", "rows_per_s")]
+CPU = [("sink", "later_cpu_s_per_million"), ("PostgreSQL", "postgres_cpu_s_per_million")]
+LINES: dict[str, tuple[str, list[tuple[str, str]], charts.Form]] = {
+    "partitions": ("CPU seconds per million rows over partitions", CPU, report.seconds),
+    "records": ("CPU seconds per million rows over records", CPU, report.seconds),
+    "flush_rows": ("CPU seconds per million rows over rows of a flush", CPU, report.seconds),
+    "connections": ("Rows per second over connections", RATE, report.thousands),
+    "replicas": ("Rows per second over replicas", RATE, report.thousands),
+}
 
 
 def _charts(results: Results) -> Iterator[tuple[str, str]]:
@@ -221,7 +267,7 @@ def _charts(results: Results) -> Iterator[tuple[str, str]]:
         yield "latency", charts.bars("Latency in ms, median and p99", _latency_bars(latencies),
                                      report.milliseconds, ("p50", "up to p99"))  # fmt: skip
     for each in results.get("growth", ()):
-        if each["name"] in ("partitions", "records") and len(each["figures"]) > 1:
+        if each["name"] in LINES and len(each["figures"]) > 1:
             yield each["name"], _growth_lines(each)
 
 
@@ -233,7 +279,7 @@ def _cost_bar(each: dict[str, Any]) -> Bar:
 
     fetching, encoding = cost("consume and drop"), cost("encode only")
     rest = max(0.0, cost("pgsluice") - fetching - encoding)
-    return Bar(f"{each['workload']} {each['title']}"[:30], [fetching, encoding, rest])
+    return Bar(f"{each['workload']} {each['title'].partition(',')[0]}", [fetching, encoding, rest])
 
 
 def _peer_bars(contest: dict[str, Any], figure: str) -> list[Bar]:
@@ -254,12 +300,14 @@ def _latency_bars(latencies: list[dict[str, Any]]) -> list[Bar]:
 
 
 def _growth_lines(each: dict[str, Any]) -> str:
-    series: dict[str, list[tuple[float, float]]] = {"sink": [], "PostgreSQL": []}
+    """By the size; a second subject of the same size has a line of its own."""
+    title, lines, form = LINES[each["name"]]
+    series: dict[str, list[tuple[float, float]]] = {}
     for name, figures in each["figures"].items():
-        if "cpu_s_per_million" not in figures:
-            continue
-        size = float(name.split()[0].replace(",", ""))
-        series["sink"].append((size, figures["cpu_s_per_million"]["median"]))
-        series["PostgreSQL"].append((size, figures["postgres_cpu_s_per_million"]["median"]))
-    title = f"CPU seconds per million rows over {each['name']}"
-    return charts.lines(title, each["name"], series, report.seconds)
+        size, subject = name.split(maxsplit=1)
+        for label, figure in lines:
+            label = label or subject.replace(each["name"], "pgsluice")
+            if figures.get(figure):
+                point = float(size.replace(",", "")), figures[figure]["median"]
+                series.setdefault(label, []).append(point)
+    return charts.lines(title, each["name"].replace("_", " "), series, form)

@@ -6,22 +6,25 @@ clocks are read at each answer. Tables are empty and a checkpoint has been made 
 
 from __future__ import annotations
 
+import statistics
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import usage
 from process import ProcessDied
 from progress import Watch
 from reference import Reference
-from run import Run, Sample
+from run import FAILURES, Run, Sample
 from sink import Sink
 from testbed import Testbed
+from workload import W2
 
 STALLED_S = 60.0
 SLICE_S = 0.5
 BALANCED_S = 60.0
+PLACED_S = 120.0
 
 
 class Meter:
@@ -31,6 +34,7 @@ class Meter:
         """`pids`: the subject's processes, started after the meter so that all of theirs counts."""
         self._bed = bed
         self._pids = pids
+        self._peaks = usage.Peaks()
         self._watchers = [watch.pid, watch.backend] if watch else []
         self._machine = usage.Machine.now()
         self._postgres_s = bed.postgres_cpu_s(self._watchers)
@@ -42,20 +46,24 @@ class Meter:
         postgres_s = self._bed.postgres_cpu_s(self._watchers) - self._postgres_s
         return Sample(at_s, rows, subject_s, postgres_s, self._bed.broker_cpu_s() - self._broker_s)
 
+    def look(self) -> None:
+        """Where processes may end before the last sample: afterwards nobody knows their memory."""
+        self._peaks.look(self._pids())
+
     def ignore(self, watch: Watch) -> None:
         """Another observer, who has only just come."""
         self._watchers += [watch.pid, watch.backend]
 
     def finish(self, run: Run, last: Sample) -> None:
         """Right after the last sample, while the processes live."""
-        memory = usage.memory(self._pids())
+        self.look()
+        switches = usage.switches(self._pids())
         watching_s = self._watching_s() - self._observers_s
         ours_s = last.subject_s + last.postgres_s + last.broker_s + watching_s
         run.disturbance = usage.disturbance(self._machine, usage.Machine.now(), ours_s)
         run.cpu_s, run.postgres_cpu_s, run.broker_cpu_s = last[2:]
-        run.peak_rss_kib = memory.peak_rss_kib
-        run.voluntary_switches = memory.voluntary_switches
-        run.involuntary_switches = memory.involuntary_switches
+        run.peak_rss_kib = self._peaks.sum_kib
+        run.voluntary_switches, run.involuntary_switches = switches
 
     def _watching_s(self) -> float:
         return usage.own_cpu_s() + sum(map(usage.cpu_s, self._watchers))
@@ -112,7 +120,7 @@ def drain(
             stack.callback(sink.close)
         try:
             _drain(bed, run, watch, sinks)
-        except (AssertionError, RuntimeError, OSError) as error:
+        except FAILURES as error:
             run.void = str(error)
     run.void = run.void or reference.fault(bed.postgres) or reference.dead_letter_fault(bed.postgres)
     return run
@@ -168,13 +176,32 @@ def held_partitions(sink: Sink) -> int:
     return sum(signs.get(line.get("event", ""), 0) * line.get("count", 0) for line in sink.log_lines())
 
 
-def start_cpu_s(bed: Testbed, topic: str, partitions: int) -> float:
-    """What a start costs, until it fetches: what short drains are told without."""
-    with bed.sink(topic, bed.name("start"), {}) as sink:
-        sink.wait_for(lambda: len(sink.positions(topic)) == partitions)
-        used_s = usage.cpu_s(sink.pid)
-        sink.terminate()
-    return used_s
+@contextmanager
+def placed_sink(bed: Testbed, partitions: int, env: Mapping[str, object]) -> Iterator[Sink]:
+    """A sink that has found its place in a topic without records."""
+    topic = bed.name("empty")
+    bed.kafka.create_topic(topic, partitions)
+    bed.postgres.query(W2.ddl(topic))
+    try:
+        with bed.sink(topic, bed.name("empty"), env) as sink:
+            sink.wait_for(
+                lambda: len(sink.positions(topic)) == partitions, PLACED_S, "all partitions placed"
+            )
+            yield sink
+            sink.terminate()
+    finally:
+        bed.postgres.query(f"DROP TABLE {topic}")
+        bed.kafka.delete_topic(topic)
+
+
+def start_cpu_s(bed: Testbed, partitions: int, env: Mapping[str, object], times: int) -> float:
+    """What a start costs until it would fetch. There is nothing to fetch, or that would count, too."""
+
+    def measure() -> float:
+        with placed_sink(bed, partitions, env) as sink:
+            return usage.cpu_s(sink.pid)
+
+    return statistics.median(measure() for _ in range(times))
 
 
 def assigned_at(sink: Sink) -> float:

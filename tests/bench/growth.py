@@ -21,14 +21,25 @@ PARTITIONS = (1, 4, 12, 60, 240, 1_000)
 QUICK_PARTITIONS = (1, 60)
 CONNECTIONS = (1, 2, 4, 8)
 REPLICAS = (1, 2, 4)
-BATCH_ROWS = (1, 10, 100, 1_000, 10_000, 100_000)
+FLUSH_ROWS = (10, 100, 1_000, 10_000, 100_000)
+ENCODED_BYTES = 177  # about, of a row of W2
 ONE_CONNECTION: Mapping[str, object] = {"SINK_POOL_MAX": 1}
 
-COLUMNS = ("", "rows/s", "CPU s/M", "least", "most", "PostgreSQL s/M", "RSS", "rows/flush")
+COLUMNS = (
+    "",
+    "rows/s",
+    "CPU s/M",
+    "later",
+    "least",
+    "most",
+    "PostgreSQL s/M",
+    "RSS",
+    "rows/flush",
+)
 
 
 class Series:
-    """The same work at several sizes, in turns."""
+    """The same work at several sizes, in turns. `later` CPU is that without the start."""
 
     def __init__(self, name: str, title: str, turns: Turns) -> None:
         self.name = name
@@ -36,24 +47,34 @@ class Series:
         self.turns = turns
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "title": self.title, **self.turns.as_json()}
+        spreads = {name: self.cpu_ratio(name) for name in self.turns.rounds[0].runs}
+        ratios = {name: spread.as_json() for name, spread in spreads.items() if spread}
+        return {
+            "name": self.name,
+            "title": self.title,
+            "cpu_over_first": ratios,
+            **self.turns.as_json(),
+        }
 
-    def cpu_ratio(self, size: str, other: str) -> Spread | None:
-        return self.turns.ratio(size, other, lambda run: run.cpu_per_million)
+    def cpu_ratio(self, size: str) -> Spread | None:
+        """Over the first size."""
+        first = next(iter(self.turns.rounds[0].runs))
+        return self.turns.ratio(size, first, lambda run: run.later_cpu_per_million)
 
     def rows(self) -> list[list[str]]:
         return [self._row(name) for name in self.turns.rounds[0].runs]
 
     def _row(self, name: str) -> list[str]:
-        cpu = self.turns.figure(name, lambda run: run.cpu_per_million)
-        if cpu is None:
+        later = self.turns.figure(name, lambda run: run.later_cpu_per_million)
+        if later is None:
             return [name, "void", *[""] * (len(COLUMNS) - 2)]
         return [
             name,
             self._text(name, lambda run: run.rate, report.thousands),
-            report.seconds(cpu.median),
-            report.seconds(cpu.low),
-            report.seconds(cpu.high),
+            self._text(name, lambda run: run.cpu_per_million, report.seconds),
+            report.seconds(later.median),
+            report.seconds(later.low),
+            report.seconds(later.high),
             self._text(name, lambda run: run.postgres_cpu_per_million, report.seconds),
             self._text(name, lambda run: run.peak_rss_kib, report.mebibytes),
             self._text(name, rows_per_flush, report.thousands),
@@ -75,11 +96,13 @@ def series(
     title: str,
     subjects: dict[str, Callable[[], Run]],
     rounds: int,
-    attempts: int = ATTEMPTS,
 ) -> Series:
+    """With --quick, one round has to do."""
     report.heading(f"Growth: {title}")
+    attempts = ATTEMPTS if rounds > 1 else 1
     found = Series(name, title, take_turns(canary, subjects, rounds, attempts=attempts))
     report.table(COLUMNS, found.rows())
+    report.say(f"  {found.turns.described()}")
     for text in found.turns.voids():
         report.say(f"  void, {text}")
     return found
@@ -90,12 +113,19 @@ def series(
 
 def over_partitions(bed: Testbed, canary: Canary, records: int, rounds: int, sizes: Sequence[int]) -> Series:
     """Each size has a topic of its own, with the same records."""
+
+    def measure(truth: Reference, start_s: float) -> Run:
+        run = drain.drain(bed, truth, ONE_CONNECTION)
+        run.start_cpu_s = start_s
+        return run
+
     with ExitStack() as stack:
         subjects: dict[str, Callable[[], Run]] = {}
         for size in sizes:
             truth = reference.build(bed, W2.sized(records, partitions=size), dumps=False)
             stack.callback(reference.drop, bed, truth)
-            subjects[f"{size:,} partitions"] = partial(drain.drain, bed, truth, ONE_CONNECTION)
+            start_s = drain.start_cpu_s(bed, size, ONE_CONNECTION, rounds)
+            subjects[f"{size:,} partitions"] = partial(measure, truth, start_s)
         title = f"partitions, W2, {records:,} records, one connection"
         return series(canary, "partitions", title, subjects, rounds)
 
@@ -119,12 +149,18 @@ def over_replicas(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -
     return series(canary, "replicas", "replicas, W2, one connection each", subjects, rounds)
 
 
-def over_batch_rows(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -> Series:
-    """SINK_BATCH_SIZE closes a batch; a flush takes all that are ready, so a drain fills it anyway."""
+def over_flush_rows(bed: Testbed, canary: Canary, truth: Reference, rounds: int) -> Series:
+    """A flush takes all batches that are ready, up to SINK_BATCH_BYTES of encoded rows. That is a few rows
+    at least: flushes of one row, whose row is larger, are idle.py's."""
     subjects: dict[str, Callable[[], Run]] = {
-        f"batches of {size:,}": partial(
-            drain.drain, bed, truth, {**ONE_CONNECTION, "SINK_BATCH_SIZE": size}
-        )
-        for size in BATCH_ROWS
+        f"{size:,} rows": partial(drain.drain, bed, truth, {**ONE_CONNECTION, **flush_env(size)})
+        for size in FLUSH_ROWS
     }
-    return series(canary, "batch_rows", "rows of a batch, W2, one connection", subjects, rounds)
+    return series(canary, "flush_rows", "rows of a flush, W2, one connection", subjects, rounds)
+
+
+def flush_env(rows: int) -> Mapping[str, object]:
+    """Ten batches fill a flush, and the limit lies in the middle of the last."""
+    batch_rows = rows // 10
+    limit_bytes = max(ENCODED_BYTES * (rows - batch_rows // 2), 1024)
+    return {"SINK_BATCH_SIZE": batch_rows, "SINK_BATCH_BYTES": limit_bytes}

@@ -1,29 +1,44 @@
-"""What the sink costs when there is little to do: partitions without records, and records one by one."""
+"""What the sink costs when there is little to do: partitions without records, and flushes of one row.
+
+Such a flush is measured twice. Steady: one after the other, as fast as they go, and that is what a flush
+costs. Now and then: 250 a second, where processors have gone to sleep in between, and their caches have
+forgotten; SELECT 1 at the same pace stands beside it.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 import drain
+import reference
 import report
 import usage
 from drain import Meter
 from faults import let_pass
 from load import Load
 from progress import Watch
-from sink import Sink
+from run import settle
 from testbed import Testbed
 from workload import W2
 
 PARTITIONS = (1, 100, 1_000)
-PLACED_S = 120.0
 SETTLE_S = 3.0
+STEADY, NOW_AND_THEN, SELECT_ONE = "one after the other", "250 a second", "SELECT 1, 250 a second"
+STEADY_RECORDS, QUICK_STEADY_RECORDS = 50_000, 20_000
+SINGLES_S, QUICK_SINGLES_S, QUICK_SELECT_S = 30.0, 5.0, 3.0
 SINGLE_RATE = 250
 SINGLE_BATCH_MS = 40  # ten records
 
-SINGLE_COLUMNS = ("", "records", "flushes", "sink us", "PostgreSQL us")
+# A flush takes all that is ready up to SINK_BATCH_BYTES, so a row as large as that is always alone.
+LONELY: Mapping[str, object] = {
+    "SINK_BATCH_SIZE": 1,
+    "SINK_BATCH_BYTES": "1KiB",
+    "SINK_POOL_MAX": 1,
+}
+LONELY_NOTE_BYTES = 1024
+
+FLUSH_COLUMNS = ("a flush of one row", "times", "client us", "PostgreSQL us", "CPU us")
 IDLE_COLUMNS = ("idle with", "RSS", "peak RSS", "CPU, share of a core")
 
 
@@ -45,26 +60,8 @@ class Idle:
         }
 
 
-@contextmanager
-def placed_sink(bed: Testbed, partitions: int, env: Mapping[str, object]) -> Iterator[Sink]:
-    """A sink that has found its place in a topic without records."""
-    topic = bed.name("idle")
-    bed.kafka.create_topic(topic, partitions)
-    bed.postgres.query(W2.ddl(topic))
-    try:
-        with bed.sink(topic, bed.name("idle"), env) as sink:
-            sink.wait_for(
-                lambda: len(sink.positions(topic)) == partitions, PLACED_S, "all partitions placed"
-            )
-            yield sink
-            sink.terminate()
-    finally:
-        bed.postgres.query(f"DROP TABLE {topic}")
-        bed.kafka.delete_topic(topic)
-
-
 def measure_idle(bed: Testbed, partitions: int, seconds: float) -> Idle:
-    with placed_sink(bed, partitions, {}) as sink:
+    with drain.placed_sink(bed, partitions, {}) as sink:
         let_pass(SETTLE_S)
         before_s = usage.cpu_s(sink.pid)
         let_pass(seconds)
@@ -89,78 +86,116 @@ def measure_all(bed: Testbed, quick: bool) -> list[Idle]:
     return found
 
 
-# --- One record, one flush ----------------------------------------------------------------------
+# --- One row, one flush -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Flush:
+    """What a flush of one row takes, in microseconds of CPU."""
+
+    name: str
+    flushes: int = 0
+    sink_us: float = 0.0
+    postgres_us: float = 0.0
+    void: str | None = None
+
+    @property
+    def cpu_us(self) -> float:
+        return self.sink_us + self.postgres_us
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "flushes": self.flushes,
+            "cpu_us": round(self.cpu_us, 1),
+            "sink_us": round(self.sink_us, 1),
+            "postgres_us": round(self.postgres_us, 1),
+            "void": self.void,
+        }
+
+
+def measure_flushes(bed: Testbed, quick: bool) -> list[Flush]:
+    report.heading("Small flushes: one row each")
+    found = [
+        measure_steady(bed, QUICK_STEADY_RECORDS if quick else STEADY_RECORDS),
+        measure_now_and_then(bed, QUICK_SINGLES_S if quick else SINGLES_S),
+        measure_select_one(bed, QUICK_SELECT_S if quick else SINGLES_S),
+    ]
+    rows = [
+        [
+            each.name,
+            report.thousands(each.flushes),
+            f"{each.sink_us:.0f}",
+            f"{each.postgres_us:.0f}",
+            f"{each.cpu_us:.0f}",
+        ]
+        for each in found
+        if not each.void
+    ]
+    report.table(FLUSH_COLUMNS, rows)
+    for each in found:
+        if each.void:
+            report.say(f"  void, {each.name}: {each.void}")
+    return found
+
+
+def measure_steady(bed: Testbed, records: int) -> Flush:
+    """A topic of one partition, drained; between the first tenth and the last. Its records count, too."""
+    lonely = W2.sized(records, name="lonely", partitions=1, note_bytes=LONELY_NOTE_BYTES)
+    truth = reference.build(bed, lonely, dumps=False)
+    try:
+        run = drain.drain(bed, truth, LONELY)
+    finally:
+        reference.drop(bed, truth)
+    if run.void:
+        return Flush(STEADY, void=run.void)
+    flushes = run.details["flushes"]
+    settled = settle(run.samples)
+    if flushes != run.rows or not settled:
+        return Flush(STEADY, void=f"{flushes:,} flushes for {run.rows:,} rows")
+    return Flush(STEADY, flushes, settled.cpu_per_million, settled.postgres_cpu_per_million)
 
 
 @dataclass(frozen=True)
 class Rated:
     """What records at a certain rate came to."""
 
-    records: int
     flushes: int
     sink_s: float
     postgres_s: float
 
-    @property
-    def cpu_s(self) -> float:
-        return self.sink_s + self.postgres_s
 
-    @property
-    def record_us(self) -> float:
-        return self.cpu_s * 1e6 / self.records
-
-
-@dataclass(frozen=True)
-class Singles:
-    """Records at a low rate on one partition: each in a flush of its own, and ten in one."""
-
-    alone: Rated
-    together: Rated
-
-    def flush_us(self, of: Callable[[Rated], float]) -> float:
-        """CPU of a flush beyond its records: the rate is the same, so fetching costs the same in both."""
-        flushes = self.alone.flushes - self.together.flushes
-        return (of(self.alone) - of(self.together)) * 1e6 / flushes if flushes > 0 else 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "flush_us": round(self.flush_us(lambda rated: rated.cpu_s), 1),
-            "flush_sink_us": round(self.flush_us(lambda rated: rated.sink_s), 1),
-            "flush_postgres_us": round(self.flush_us(lambda rated: rated.postgres_s), 1),
-            "record_alone_us": round(self.alone.record_us, 1),
-            "record_of_ten_us": round(self.together.record_us, 1),
-            "flushes": [self.alone.flushes, self.together.flushes],
-        }
-
-
-def measure_singles(bed: Testbed, seconds: float) -> Singles:
-    report.heading(f"Small flushes: {SINGLE_RATE} records/s on one partition")
-    found = Singles(
-        alone=_measure_rate(bed, seconds, {"SINK_BATCH_TIMEOUT_MS": 0}),
-        together=_measure_rate(bed, seconds, {"SINK_BATCH_TIMEOUT_MS": SINGLE_BATCH_MS}),
+def measure_now_and_then(bed: Testbed, seconds: float) -> Flush:
+    """Beyond what the records take: the same are flushed in tens, and fetched at the same pace."""
+    alone = _measure_rate(bed, seconds, {"SINK_BATCH_TIMEOUT_MS": 0})
+    together = _measure_rate(bed, seconds, {"SINK_BATCH_TIMEOUT_MS": SINGLE_BATCH_MS})
+    flushes = alone.flushes - together.flushes
+    if flushes <= 0:
+        return Flush(NOW_AND_THEN, void=f"{alone.flushes:,} flushes for {together.flushes:,} of ten")
+    return Flush(
+        NOW_AND_THEN,
+        flushes,
+        (alone.sink_s - together.sink_s) * 1e6 / flushes,
+        (alone.postgres_s - together.postgres_s) * 1e6 / flushes,
     )
-    rows = [
-        [
-            name,
-            report.thousands(each.records),
-            report.thousands(each.flushes),
-            f"{each.sink_s * 1e6 / each.records:.0f}",
-            f"{each.postgres_s * 1e6 / each.records:.0f}",
-        ]
-        for name, each in (("one by one", found.alone), ("ten by ten", found.together))
-    ]
-    report.table(SINGLE_COLUMNS, rows)
-    figures = found.as_json()
-    report.say(
-        f"  so a flush takes {figures['flush_us']:.0f} us of CPU:"
-        f" {figures['flush_sink_us']:.0f} the sink's, {figures['flush_postgres_us']:.0f} PostgreSQL's"
+
+
+def measure_select_one(bed: Testbed, seconds: float) -> Flush:
+    """The least that PostgreSQL can be asked, as often: by poll_query, since the pace is all that matters."""
+    with Watch(bed.pg_env, "SELECT 1", 1000 / SINGLE_RATE) as watch:
+        before_s = usage.cpu_s(watch.pid), usage.cpu_s(watch.backend)
+        let_pass(seconds)
+        after_s = usage.cpu_s(watch.pid), usage.cpu_s(watch.backend)
+    times = int(SINGLE_RATE * seconds)
+    client_us, postgres_us = (
+        (after - before) * 1e6 / times for before, after in zip(before_s, after_s)
     )
-    return found
+    return Flush(SELECT_ONE, times, client_us, postgres_us)
 
 
 def _measure_rate(bed: Testbed, seconds: float, env: Mapping[str, object]) -> Rated:
     records = int(SINGLE_RATE * seconds)
-    with placed_sink(bed, 1, env) as sink:
+    with drain.placed_sink(bed, 1, env) as sink:
         topic = sink.settings["SINK_TOPICS"]
         with Watch(bed.pg_env, drain.position_sql(sink.name), 50) as watch:
             meter = Meter(bed, lambda: [sink.pid], watch)
@@ -171,7 +206,6 @@ def _measure_rate(bed: Testbed, seconds: float, env: Mapping[str, object]) -> Ra
             after = meter.sample(0, 0)
         sink.terminate()
         return Rated(
-            records,
             drain.stopped_line(sink)["flushes"],
             after.subject_s - before.subject_s,
             after.postgres_s - before.postgres_s,

@@ -1,4 +1,5 @@
-"""Turns: each round runs every subject once, so that what changes with time meets all of them alike.
+"""Turns: each round runs every subject once, so that what changes with time meets all of them alike. Each
+round begins with another one, since a run's leavings (pages to be written, caches) meet the next.
 
 Absolute figures of a shared machine wander; what is told are the ratios of runs of the same round, as
 the median and the range over rounds. A round is disturbed when a canary before or after it strays, or when
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
 
 from canary import Beat, Canary, usual
-from run import Run
+from run import FAILURES, Run
 
 DISTURBANCE = 0.10
 ATTEMPTS = 2  # rounds at most, for each one that is wanted
@@ -22,9 +23,11 @@ Figure = Callable[[Run], float]
 FIGURES: dict[str, Figure] = {
     "rows_per_s": lambda run: run.rate,
     "cpu_s_per_million": lambda run: run.cpu_per_million,
+    "later_cpu_s_per_million": lambda run: run.later_cpu_per_million,
     "postgres_cpu_s_per_million": lambda run: run.postgres_cpu_per_million,
     "broker_cpu_s_per_million": lambda run: run.broker_cpu_per_million,
     "peak_rss_kib": lambda run: run.peak_rss_kib,
+    "switches_per_thousand": lambda run: run.switches_per_thousand,
 }
 
 
@@ -39,9 +42,6 @@ class Round:
         return any(beat.strays_from(usual_beat) for beat in beats) or any(
             run.disturbance > DISTURBANCE for run in self.runs.values()
         )
-
-    def is_void(self) -> bool:
-        return any(run.void for run in self.runs.values())
 
 
 @dataclass(frozen=True)
@@ -117,21 +117,42 @@ class Turns:
             if run.void
         ]
 
+    def described(self) -> str:
+        """Which rounds the figures are of."""
+        calm = "" if self.is_calm else "; the machine was not calm, so disturbed rounds are told as well"
+        return f"medians of {len(self.told)} of {len(self.rounds)} rounds{calm}"
+
     def as_json(self) -> dict[str, Any]:
         usual_beat = usual(self.beats)
         return {
             "calm": self.is_calm,
             "told": len(self.told),
+            "described": self.described(),
+            "voids": self.voids(),
             "figures": {name: self._figures(name) for name in self.rounds[0].runs},
             "rounds": [
                 {
-                    "canary": each.before._asdict(),
+                    "canary": [beat._asdict() for beat in (each.before, each.after) if beat],
                     "disturbed": each.is_disturbed(usual_beat),
-                    "runs": [run.as_json() for run in each.runs.values()],
+                    "runs": {name: run.as_json() for name, run in each.runs.items()},
                 }
                 for each in self.rounds
             ],
         }
+
+
+def in_turn(names: Sequence[str], number: int) -> list[str]:
+    """A round's order."""
+    first = number % len(names)
+    return [*names[first:], *names[:first]]
+
+
+def run_or_void(name: str, measure: Callable[[], Run]) -> Run:
+    """What fails is void, and does not take the others along."""
+    try:
+        return measure()
+    except FAILURES as error:
+        return Run(name, void=f"{type(error).__name__}: {error}")
 
 
 def take_turns(
@@ -146,8 +167,8 @@ def take_turns(
     before = canary.beat()
     while len(turns.rounds) < attempts * wanted:
         current = Round(before)
-        for name, measure in subjects.items():
-            current.runs[name] = measure()
+        for name in in_turn(list(subjects), len(turns.rounds)):
+            current.runs[name] = run_or_void(name, subjects[name])
         before = current.after = canary.beat()
         turns.rounds.append(current)
         on_round(current)

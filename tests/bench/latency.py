@@ -9,6 +9,7 @@ in order, so all ids up to it are visible then. The index that answers him is th
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ import usage
 from load import Load
 from process import ProcessDied
 from progress import Watch
+from run import FAILURES
 from sink import Sink
 from testbed import Testbed
 from wait import wait_until
@@ -27,6 +29,7 @@ from workload import W2
 PARTITIONS = 12
 INTERVAL_MS = 1
 WARM_S = 2.0  # at the begin, left out
+BROKER_WARM_S = 8.0
 STALL_S = 0.2
 STALL_EVERY_S = 3.0
 EVENTS_S = 12.0  # at least, for runs in which something happens
@@ -133,18 +136,23 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
 
 # --- What happens meanwhile ---------------------------------------------------------------------
 
-Event = Callable[[Testbed, Sink, threading.Event, ExitStack], None]
+# Returns how often it happened: a run in which it did not is void.
+Event = Callable[[Testbed, Sink, threading.Event, ExitStack], int]
 
 
-def stalls(bed: Testbed, sink: Sink, ended: threading.Event, stack: ExitStack) -> None:
+def stalls(bed: Testbed, sink: Sink, ended: threading.Event, stack: ExitStack) -> int:
     """Now and then the sink's backends stand still."""
     sql = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgsluice/%'"
+    count = 0
     with bed.postgres.connect() as connection:
         while not ended.wait(STALL_EVERY_S):
-            usage.stop_for([pid for (pid,) in connection.execute(sql).fetchall()], STALL_S)
+            backends = [pid for (pid,) in connection.execute(sql).fetchall()]
+            usage.stop_for(backends, STALL_S)
+            count += bool(backends)
+    return count
 
 
-def rebalances(bed: Testbed, sink: Sink, ended: threading.Event, stack: ExitStack) -> None:
+def rebalances(bed: Testbed, sink: Sink, ended: threading.Event, stack: ExitStack) -> int:
     """A second instance joins, and leaves again."""
     ended.wait(STALL_EVERY_S)
     second = bed.sink(sink.settings["SINK_TOPICS"], sink.group, {}, instance="sink-2")
@@ -152,6 +160,7 @@ def rebalances(bed: Testbed, sink: Sink, ended: threading.Event, stack: ExitStac
     second.start()
     if not ended.wait(3 * STALL_EVERY_S):
         second.terminate()
+    return [line.get("event") for line in second.log_lines()].count("assigned")
 
 
 # --- A run --------------------------------------------------------------------------------------
@@ -174,7 +183,7 @@ def measure(
     try:
         with ExitStack() as stack:
             _run(bed, result, topic, env, event, stack)
-    except (AssertionError, RuntimeError, OSError) as error:
+    except FAILURES as error:
         result.void = str(error)
     bed.postgres.query(f"DROP TABLE {topic}")
     bed.kafka.delete_topic(topic)
@@ -218,19 +227,19 @@ def _produce(
 ) -> None:
     """Until the last record is visible."""
     ended = threading.Event()
-    meanwhile = None
-    with Load(bed.kafka, topic, result.records, rate=result.rate, stamp=True, linger_ms=0) as load:
-        if event:
-            meanwhile = threading.Thread(target=event, args=(bed, sink, ended, stack))
-            meanwhile.start()
+    with (
+        ThreadPoolExecutor(1) as executor,
+        Load(bed.kafka, topic, result.records, rate=result.rate, stamp=True, linger_ms=0) as load,
+    ):
+        meanwhile = executor.submit(event, bed, sink, ended, stack) if event else None
         try:
             load.wait(result.seconds + ARRIVAL_S)
             lowest = result.records - PARTITIONS  # of the last ones
             wait_until(lambda: min(observer.highest()) >= lowest, ARRIVAL_S, "the last records")
         finally:
             ended.set()
-            if meanwhile:
-                meanwhile.join()
+        if meanwhile and not meanwhile.result():
+            raise RuntimeError("nothing happened meanwhile")
 
 
 def _judge(bed: Testbed, result: Latency, topic: str, observer: Observer) -> None:
@@ -257,6 +266,7 @@ def measure_all(bed: Testbed, quick: bool) -> list[Latency]:
         plan += [("default", rate, {}, None), ("2 ms batches", rate, QUICKEST, None)]
     plan += [("200 ms stalls", 1_200, {}, stalls), ("rebalances", 1_200, {}, rebalances)]
     results = []
+    measure(bed, "warm-up", 1_200, BROKER_WARM_S, {})  # or the first would pay for the broker's compiler
     for name, rate, env, event in plan:
         length = max(seconds, EVENTS_S) if event else seconds
         results.append(measure(bed, name, rate, length, env, event))

@@ -18,23 +18,20 @@ import time
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+import usage
 from drain import Meter
+from peers.kcat_psql import KCAT, LINES
 from process import Child, TemporaryDirectory
 from programs import bench_program
 from reference import Reference
-from run import Run, Sample
+from run import Run
 from sink import clean_environment
 from testbed import Testbed
+from wait import wait_until
 
 LIMIT_S = 900.0
 ROWS_PER_COPY = 10_000
-
-# Else librdkafka 2.0.2, which Debian's kcat has, waits a second whenever its small queue was full.
-KCAT_PROPERTIES = {
-    "queued.max.messages.kbytes": 1 << 20,
-    "queued.min.messages": 1_000_000,
-    "fetch.message.max.bytes": 4 << 20,
-}
+PIPE_LOOK_S = 0.02
 
 
 class Program:
@@ -70,7 +67,9 @@ class Program:
         self.close()
 
 
-def _measured(bed: Testbed, run: Run, argv: Sequence[str | Path], env: Mapping[str, str]) -> None:
+def _measured(
+    bed: Testbed, run: Run, argv: Sequence[str | Path], env: Mapping[str, str]
+) -> dict[str, Any]:
     """Its own summary tells seconds and CPU, since only it knows where preparation ends."""
     pids: list[int] = []
     meter = Meter(bed, lambda: pids, None)
@@ -79,6 +78,7 @@ def _measured(bed: Testbed, run: Run, argv: Sequence[str | Path], env: Mapping[s
         summary = program.summary()
         meter.finish(run, meter.sample(time.time(), run.rows))
     run.seconds, run.cpu_s = summary["seconds"], summary["cpu_s"]
+    return summary
 
 
 # --- PostgreSQL alone ---------------------------------------------------------------------------
@@ -106,7 +106,9 @@ def consume(bed: Testbed, reference: Reference) -> Run:
     workload = reference.workload
     settings = bed.sink(workload.topic_list, bed.name("drop"), workload.env).settings
     argv = [bench_program("consume_drop"), str(reference.records)]
-    _measured(bed, run, argv, {**clean_environment(), **settings})
+    summary = _measured(bed, run, argv, {**clean_environment(), **settings})
+    if summary["bytes"] != reference.bytes:
+        run.void = f"{summary['bytes']:,} bytes for {reference.bytes:,}"
     return run
 
 
@@ -123,6 +125,9 @@ def encode(reference: Reference) -> Run:
     summary = json.loads(output.stdout)
     run.cpu_s = run.seconds = summary["median_ns"] * run.rows / 1e9
     run.details["bytes_per_row"] = round(summary["bytes"] / summary["records"], 1)
+    # What does not become a row costs less, or more.
+    if (summary["dead"] > 0) != (workload.poison_every > 0):
+        run.void = f"{summary['dead']:,} of {summary['records']:,} records became no rows"
     return run
 
 
@@ -159,26 +164,36 @@ def _pipe(bed: Testbed, run: Run, topic: str, directory: Path) -> int:
     meter = Meter(bed, lambda: [], None)
     started_s = time.monotonic()
     child = Child(["bash", str(script)], directory / "log", {**os.environ, **bed.pg_env})
-    code = child.wait(LIMIT_S)
+    peaks = usage.Peaks()
+
+    def has_ended() -> bool:
+        peaks.look(usage.descendants(child.pid))
+        return not child.alive
+
+    try:
+        wait_until(has_ended, LIMIT_S, "the end of kcat | psql", PIPE_LOOK_S)
+    finally:
+        code = child.kill()
     run.seconds = time.monotonic() - started_s
-    meter.finish(run, _after(meter, before, run))
+    _finish_pipe(run, meter, before)
+    run.peak_rss_kib = peaks.sum_kib
     return code
 
 
-def _after(meter: Meter, before: resource.struct_rusage, run: Run) -> Sample:
-    """The CPU time of children is known when they have ended: bash and below."""
+def _finish_pipe(run: Run, meter: Meter, before: resource.struct_rusage) -> None:
+    """What children have used is known when they have ended: bash and below."""
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    sample = meter.sample(time.time(), run.rows)
-    return sample._replace(subject_s=used_s)
+    meter.finish(run, meter.sample(time.time(), run.rows)._replace(subject_s=used_s))
+    run.voluntary_switches = after.ru_nvcsw - before.ru_nvcsw
+    run.involuntary_switches = after.ru_nivcsw - before.ru_nivcsw
 
 
 def _kcat_script(bed: Testbed, topic: str) -> str:
-    """CSV with a quote and a delimiter that no JSON text holds takes lines as they are."""
-    properties = " ".join(f"-X {name}={value}" for name, value in KCAT_PROPERTIES.items())
+    """As the peer of that name does it for a table with one column."""
     return (
         "set -o pipefail\n"
-        f"kcat -C -q -e -b {bed.kafka.bootstrap} -t {topic} -o beginning {properties} |\n"
+        f"kcat -C -q -e -b {bed.kafka.bootstrap} -t {topic} -o beginning {' '.join(KCAT)} |\n"
         f"    {bed.postgres.bindir / 'psql'} -X -q -v ON_ERROR_STOP=1 -c"
-        " \"COPY kcat_rows FROM STDIN (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')\"\n"
+        f' "COPY kcat_rows FROM STDIN {LINES}"\n'
     )

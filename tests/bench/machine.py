@@ -30,6 +30,7 @@ def describe(bed: Testbed) -> dict[str, str]:
         "PostgreSQL is reached by": "TCP over loopback" if bed.is_tcp else "its unix socket",
         "Kafka": "librdkafka's mock cluster" if bed.is_mock else f"Apache Kafka {kafka_version()}, 1 broker",
         "kcat": kcat_version(),
+        "Java": next(iter(programs.output(["java", "-version"]).splitlines()), "missing"),
         "command": command(),
     }
     return described

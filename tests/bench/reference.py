@@ -30,6 +30,7 @@ class Reference:
     workload: Workload
     sums: dict[str, tuple[int, int]] = field(default_factory=dict)  # table -> rows, hash sum
     dead_letters: int = 0
+    bytes: int = 0  # of all records' values
     text_files: dict[str, Path] = field(default_factory=dict)
     binary_files: dict[str, Path] = field(default_factory=dict)
     table_bytes: int = 0
@@ -98,7 +99,7 @@ def drop(bed: Testbed, reference: Reference) -> None:
 def _decode(bed: Testbed, reference: Reference, topic: Topic) -> None:
     postgres = bed.postgres
     postgres.query(f"CREATE UNLOGGED TABLE {STAGE} (value text)")
-    staged = _stage(bed, topic, reference.sample)
+    staged = _stage(bed, topic, reference)
     if staged != topic.records:
         raise RuntimeError(f"{topic.name} holds {staged:,} records for {topic.records:,}")
     if reference.workload.is_raw:
@@ -112,15 +113,16 @@ def _decode(bed: Testbed, reference: Reference, topic: Topic) -> None:
     reference.dead_letters += staged - reference.sums[topic.name][0]
 
 
-def _stage(bed: Testbed, topic: Topic, sample: Path) -> int:
+def _stage(bed: Testbed, topic: Topic, reference: Reference) -> int:
     count = 0
-    with bed.postgres.connect() as connection, open(sample, "wb") as sample_file:
+    with bed.postgres.connect() as connection, open(reference.sample, "wb") as sample_file:
         with connection.cursor().copy(f"COPY {STAGE} FROM STDIN") as copy:
             for values in _batches(bed, topic):
                 if count < SAMPLE_RECORDS:
                     _write_sample(sample_file, values[: SAMPLE_RECORDS - count])
                 copy.write(b"\n".join(value.replace(b"\\", b"\\\\") for value in values) + b"\n")
                 count += len(values)
+                reference.bytes += sum(map(len, values))
     return count
 
 

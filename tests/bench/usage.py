@@ -10,7 +10,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, NamedTuple
 
 from faults import let_pass
 
@@ -60,27 +60,36 @@ def family_cpu_s(pid: int, without: Iterable[int] = ()) -> float:
     return ended + living + cpu_s(pid)
 
 
-@dataclass(frozen=True)
-class Memory:
-    peak_rss_kib: int
-    voluntary_switches: int
-    involuntary_switches: int
+class Switches(NamedTuple):
+    voluntary: int
+    involuntary: int
 
 
-def memory(pids: Iterable[int]) -> Memory:
+def switches(pids: Iterable[int]) -> Switches:
     """Sums over processes that still run, and over their threads."""
-    peak = voluntary = involuntary = 0
+    voluntary = involuntary = 0
     for pid in pids:
-        peak += _status(Path(f"/proc/{pid}/status")).get("VmHWM", 0)
         for task in Path(f"/proc/{pid}/task").glob("*/status"):
             status = _status(task)
             voluntary += status.get("voluntary_ctxt_switches", 0)
             involuntary += status.get("nonvoluntary_ctxt_switches", 0)
-    return Memory(peak, voluntary, involuntary)
+    return Switches(voluntary, involuntary)
 
 
-def rss_kib(pid: int) -> int:
-    return _status(Path(f"/proc/{pid}/status")).get("VmRSS", 0)
+class Peaks:
+    """The most memory that processes had, as long as they were looked at while they lived."""
+
+    def __init__(self) -> None:
+        self._kib: dict[int, int] = {}
+
+    def look(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            peak_kib = _status(Path(f"/proc/{pid}/status")).get("VmHWM", 0)
+            self._kib[pid] = max(self._kib.get(pid, 0), peak_kib)
+
+    @property
+    def sum_kib(self) -> int:
+        return sum(self._kib.values())
 
 
 def _status(path: Path) -> dict[str, int]:

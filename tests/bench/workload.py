@@ -43,6 +43,7 @@ class Workload:
     shape: str = ""
     env: Mapping[str, object] = field(default_factory=dict)
     poison_every: int = 0
+    note_bytes: int = 0  # of an order; 0: as they come
     topic_count: int = 1
     partitions: int = 12
     codec: str = "none"
@@ -97,6 +98,8 @@ def produce(kafka: Cluster, workload: Workload, topic: Topic, first: int = 0) ->
         options: dict[str, object] = {"compression": workload.codec, "first": first}
         if workload.poison_every:
             options["poison_every"] = workload.poison_every
+        if workload.note_bytes:
+            options["note_bytes"] = workload.note_bytes
         argv = _orders_argv(kafka, workload, topic, options)
     else:
         argv = [str(bench_program("produce_rows")), "--shape", workload.shape]

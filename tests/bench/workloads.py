@@ -22,6 +22,7 @@ from testbed import Testbed
 from workload import Workload
 
 SINK = "pgsluice"
+ROUNDS = 5
 CANARY_RECORDS = 200_000
 MOCK_PARTITION_BYTES = 4_300_000  # of 5 MiB, for the framing
 MOCK_PARTITIONS = 60
@@ -30,7 +31,6 @@ MOCK_PARTITIONS = 60
 QUICK_RECORDS = {"W2": 700_000, "W6": 20_000}
 QUICK_RECORDS_ELSE = 200_000
 QUICK_ROUNDS = {"W2": 3}
-
 
 POSTGRES_CPU = "PostgreSQL CPU"
 RATIOS: dict[str, Figure] = {
@@ -89,7 +89,7 @@ def canary_of(bed: Testbed) -> Iterator[Canary]:
 
 
 def subjects(bed: Testbed, truth: Reference, connections: int) -> dict[str, Callable[[], Run]]:
-    """The sink stands first; kcat can not do several topics, nor tell poison from rows."""
+    """kcat can not do several topics, nor tell poison from rows."""
     env = {"SINK_POOL_MAX": connections}
     chosen: dict[str, Callable[[], Run]] = {
         SINK: partial(drain.drain, bed, truth, env),
@@ -98,7 +98,8 @@ def subjects(bed: Testbed, truth: Reference, connections: int) -> dict[str, Call
         "consume and drop": partial(limits.consume, bed, truth),
         "encode only": partial(limits.encode, truth),
     }
-    if truth.workload.name in ("W1", "W2") and not limits.kcat_unavailable():
+    plain = truth.workload.topic_count == 1 and not truth.workload.poison_every
+    if plain and not limits.kcat_unavailable():
         chosen["kcat | psql"] = partial(limits.kcat_psql, bed, truth)
     return chosen
 
@@ -136,7 +137,7 @@ def measure_all(
     quick = options.quick
     results = []
     for load, codec in itertools.product(loads, options.codecs):
-        rounds = QUICK_ROUNDS.get(load.name, 1) if quick else options.rounds
+        rounds = options.rounds or (QUICK_ROUNDS.get(load.name, 1) if quick else ROUNDS)
         load_now = replace(sized(bed, load, quick), codec=codec)
         results.append(measure(bed, canary, load_now, rounds, 1 if quick else ATTEMPTS))
     return results
@@ -166,12 +167,8 @@ def figure_row(turns: Turns, name: str) -> list[str]:
         text(lambda run: run.postgres_cpu_per_million, report.seconds),
         text(lambda run: run.broker_cpu_per_million, report.seconds),
         text(lambda run: run.peak_rss_kib, report.mebibytes),
-        text(switches_per_thousand, lambda number: f"{number:.1f}"),
+        text(lambda run: run.switches_per_thousand, lambda number: f"{number:.1f}"),
     ]
-
-
-def switches_per_thousand(run: Run) -> float:
-    return (run.voluntary_switches + run.involuntary_switches) * 1000 / run.rows
 
 
 def ratio_row(result: Result, other: str) -> list[str]:
@@ -191,6 +188,4 @@ def show(result: Result) -> None:
     report.table(COLUMNS, [figure_row(turns, name) for name in names])
     report.say()
     report.table(RATIO_COLUMNS, [ratio_row(result, name) for name in names if name != SINK])
-    kept = f"{len(turns.told)} of {len(turns.rounds)} rounds"
-    calm = "" if turns.is_calm else "; the machine was not calm, so disturbed rounds are told as well"
-    report.say(f"  medians of {kept}{calm}")
+    report.say(f"  {turns.described()}")

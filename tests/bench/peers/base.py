@@ -31,6 +31,7 @@ class Peer:
     name: str
     writes: str  # its way into PostgreSQL, in a word
     caveat: str  # where what it keeps differs from what the sink keeps
+    warm_up_s = 0.0  # after its first rows, until it is as fast as it gets
     ends_by_itself = False  # after the last record that was in the topic at its start
 
     def __init__(self) -> None:

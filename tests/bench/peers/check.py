@@ -55,6 +55,7 @@ def sampler(
 ) -> Callable[[], Sample]:
     """Counts rows for at most a tenth of the time; CPU is what was used since."""
     used_s = usage.family_cpu_s(postgres.pid, [connection.info.backend_pid])
+    peaks = usage.Peaks()
     rests_until_s = 0.0
     last = Sample(time.monotonic(), 0, 0.0, 0.0, 0)
 
@@ -68,8 +69,8 @@ def sampler(
             rests_until_s = end_s + 9 * (end_s - begin_s)
             peer_s = sum(map(usage.cpu_s, peer.pids()))
             postgres_s = usage.family_cpu_s(postgres.pid, [connection.info.backend_pid])
-            peak_kib = max(last.peak_kib, usage.memory(peer.pids()).peak_rss_kib)
-            last = Sample(begin_s, row[0], peer_s, postgres_s - used_s, peak_kib)
+            peaks.look(peer.pids())
+            last = Sample(begin_s, row[0], peer_s, postgres_s - used_s, peaks.sum_kib)
         return last
 
     return sample

@@ -9,7 +9,6 @@ from typing import Sequence
 from peers.cache import run_tool
 
 STRIPPED = ("-trimpath", "-ldflags=-s -w")
-RUNTIME = {"GOMAXPROCS": "2"}  # as many cores as the JVM and librdkafka have on the two of CI
 
 
 def go(arguments: Sequence[str], cwd: Path, **env: str) -> None:

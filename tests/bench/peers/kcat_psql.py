@@ -24,7 +24,11 @@ PACKAGES = {"kcat": "kcat", "psql": "postgresql-client"}
 LINES = r"(FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01')"
 
 # Else librdkafka's queue is full all the time, and in Debian's version it then waits for a second.
-KCAT = ("-X", "queued.min.messages=1000000", "-X", "queued.max.messages.kbytes=1000000")
+KCAT = (
+    *("-X", "queued.min.messages=1000000"),
+    *("-X", "queued.max.messages.kbytes=1000000"),
+    *("-X", "fetch.message.max.bytes=4194304"),
+)
 
 
 class KcatPsql(Peer):

@@ -16,7 +16,7 @@ import orders
 
 from peers.base import Job, Peer
 from peers.cache import built
-from peers.golang import RUNTIME, STRIPPED, go
+from peers.golang import STRIPPED, go
 
 VERSION = "1.39.3"
 PACKAGE = f"github.com/influxdata/telegraf/cmd/telegraf@v{VERSION}"
@@ -76,7 +76,7 @@ class Telegraf(Peer):
 
     def launch(self, job: Job) -> None:
         config = self.write("telegraf.conf", self._config(job))
-        self.run([self._home / PROGRAM, "--config", config], RUNTIME)
+        self.run([self._home / PROGRAM, "--config", config])
 
     def _config(self, job: Job) -> str:
         pg = job.postgres

@@ -12,6 +12,7 @@ and UNNEST, one statement per batch, and the consumer's settings let batches bec
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Mapping
@@ -29,7 +30,7 @@ MAIN = "org.apache.kafka.connect.cli.ConnectStandalone"
 
 # In a single try, less CPU than with G1, which Connect's own scripts choose.
 JVM = ("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC")
-TASKS = 2  # in a single try, one task cost about as much CPU per row
+TASKS = os.cpu_count() or 1  # on two cores, one task cost about as much CPU per row
 
 SCHEMA_TYPES = {
     "bigint": {"type": "int64"},
@@ -60,6 +61,7 @@ class KafkaConnect(Peer):
     name = "kafka-connect"
     writes = "INSERT .. SELECT FROM UNNEST, 5000 rows"
     caveat = "at least once: offsets are committed to Kafka every 60 s, apart from the rows"
+    warm_up_s = 60.0
 
     @property
     def versions(self) -> Mapping[str, str]:

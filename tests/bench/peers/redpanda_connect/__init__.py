@@ -22,7 +22,7 @@ from postgres import Postgres
 
 from peers.base import Job, Peer
 from peers.cache import built
-from peers.golang import RUNTIME, STRIPPED, go
+from peers.golang import STRIPPED, go
 
 MODULE = Path(__file__).parent
 SOURCES = ("go.mod", "main.go")
@@ -55,7 +55,7 @@ class RedpandaConnect(Peer):
     def launch(self, job: Job) -> None:
         # JSON is YAML.
         config = self.write("config.yaml", json.dumps(self._config(job), indent=2))
-        self.run([self._home / PROGRAM, "run", config], RUNTIME)
+        self.run([self._home / PROGRAM, "run", config])
 
     def _config(self, job: Job) -> dict[str, object]:
         return {
