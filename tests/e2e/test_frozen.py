@@ -49,18 +49,13 @@ def wait_for_owners(postgres, sinks, expected):
     wait_until(lambda: owners() == expected_ids, 30, explanation)
 
 
-def freeze_inside_a_flush(sink, connection):
-    """Stop it until a stop meets a session that waits for the rest of its COPY; that session's pid."""
-
-    def frozen():
+def freeze_inside_a_flush(sink, table, postgres, connection):
+    """Stop it while its flush waits for the table, then free the table; the pids that now wait for its COPY."""
+    with postgres.connect() as holder, holder.transaction():
+        holder.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
+        sink.wait_for(lambda: flushes_of(connection, sink), 10, "a flush that waits for the table", interval_s=0.02)
         sink.pause()
-        let_pass(0.1)  # the session takes in what is under way
-        pids = flushes_of(connection, sink, waiting=True)
-        if not pids:
-            sink.resume()
-        return pids
-
-    return sink.wait_for(frozen, 60, "a stop inside of a flush", interval_s=0.013)
+    return sink.wait_for(lambda: flushes_of(connection, sink, waiting=True), 10, "a session that waits for its COPY")
 
 
 def end_offsets_of(kafka, topic, partitions):
@@ -72,10 +67,10 @@ def reached(sink, topic, goal):
     return all(at.get(partition, 0) >= end for partition, end in goal.items())
 
 
-def take_over(kafka1, postgres, topic, first, second):
+def take_over(kafka1, postgres, topic, table, first, second):
     """The first is frozen inside of a flush, the second must write what was its; the seconds that it took."""
     with postgres.connect() as connection:
-        pids = freeze_inside_a_flush(first, connection)
+        pids = freeze_inside_a_flush(first, table, postgres, connection)
         frozen_at = time.monotonic()
         orphans = owned_by(postgres, first)
         ended_before = events(second, "frozen owner ended")
@@ -103,7 +98,7 @@ def test_frozen_inside_a_flush_it_is_replaced(kafka1, postgres, names, table, st
     with Load(kafka1, names.topic, rate=12_000, note_bytes=1_000) as load:
         for _ in range(times(1)):
             wait_for_owners(postgres, both, both)
-            took_s.append(take_over(kafka1, postgres, names.topic, first, second))
+            took_s.append(take_over(kafka1, postgres, names.topic, table, first, second))
             history.assert_prefix(postgres, first.name, names.topic, table)
             first.resume()
             wait_for_owners(postgres, both, both)
@@ -151,7 +146,7 @@ def test_one_that_wakes_up_alone_goes_on(kafka1, postgres, names, table, start_s
     with Load(kafka1, names.topic, rate=12_000, note_bytes=1_000) as load:
         sink.wait_for(lambda: len(sink.positions(names.topic)) == PARTITIONS, 30, "all are claimed")
         for _ in range(times(2)):
-            freeze_inside_a_flush(sink, connection)
+            freeze_inside_a_flush(sink, table, postgres, connection)
             let_pass(SESSION_MS / 1000 + 1)
             sink.resume()
             before = sum(sink.positions(names.topic).values())
