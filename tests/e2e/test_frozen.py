@@ -33,20 +33,21 @@ def refused(sink):
 
 
 def wait_for_owners(postgres, sinks, expected):
-    """Wait until the partitions are owned by these instances, each with at least one."""
-    expected_ids = {sink.settings["SINK_INSTANCE_ID"] for sink in expected}
+    """Wait until the partitions are owned by these instances, each with its share."""
+    share = PARTITIONS // len(expected)
+    shares = {sink.settings["SINK_INSTANCE_ID"]: share for sink in expected}
 
     def owners():
         if postgres.scalar("SELECT to_regclass('pgsluice.offsets')") is None:
-            return set()
-        sql = "SELECT DISTINCT owner FROM pgsluice.offsets WHERE sink = %s"
-        return {row[0] for row in postgres.query(sql, [sinks[0].name])}
+            return {}
+        sql = "SELECT owner, count(*) FROM pgsluice.offsets WHERE sink = %s GROUP BY owner"
+        return dict(postgres.query(sql, [sinks[0].name]))
 
     def explanation():
         states = {sink.settings["SINK_INSTANCE_ID"]: sink.child.state for sink in sinks}
-        return f"owners {owners()}, not {expected_ids}; states of the processes: {states}"
+        return f"owners {owners()}, not {shares}; states of the processes: {states}"
 
-    wait_until(lambda: owners() == expected_ids, 30, explanation)
+    wait_until(lambda: owners() == shares, 30, explanation)
 
 
 def freeze_inside_a_flush(sink, table, postgres, connection):
