@@ -15,6 +15,7 @@
 #define OPS_LOG_H
 
 #include "base/err.h"
+#include "base/slice.h"
 
 #include <stdint.h>
 
@@ -68,6 +69,13 @@ void log_start(enum log_level level, enum log_format format);
 
 /* Fields whose text is empty are left out. */
 void log_line(enum log_level level, const char *event, const struct log_field *fields);
+
+/*
+ * Whole lines that stay below the log's on a terminal, in place of the former ones; none: they are
+ * taken away. Only where standard error is a terminal that knows escape sequences. One that does
+ * not take them at once keeps what it shows.
+ */
+void log_footer(struct slice lines);
 
 /* For the metrics. */
 struct log_counts log_count(void);

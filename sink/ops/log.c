@@ -9,6 +9,9 @@
  * until one passes again: the loop is never held up by its own log. The descriptor is shared with
  * other programs, which is why it is not made non-blocking.
  *
+ * Below the lines of a terminal a footer may stand. Then line and footer leave as one write too,
+ * which is longer than PIPE_BUF; but a terminal is no pipe, and takes a part of it.
+ *
  * Whatever comes from outside (server messages, topic names) is escaped the way JSON does in both
  * formats: a text can neither begin a line of its own nor speak to the terminal.
  */
@@ -17,6 +20,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "base/utf8.h"
+#include "ops/footer.h"
 #include "ops/log_limit.h"
 
 #include <errno.h>
@@ -27,6 +31,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +57,7 @@ static struct {
     struct line line;
     struct log_counts counts;
     int64_t dropped; /* lines that standard error did not take since the last one it took */
+    struct footer footer;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .format = LOG_FORMAT_AUTO};
 
 static const char *level_name(enum log_level level, bool json)
@@ -262,20 +268,47 @@ static bool wait_writable(int patience_ms)
 }
 
 /* Only a terminal, a socket or a full disk takes a part: the rest is tried once more or is lost. */
-static bool write_out(const struct line *line, int patience_ms)
+static bool write_out(const char *data, size_t data_len, int patience_ms)
 {
     size_t written = 0;
 
-    while (written < line->len) {
+    while (written < data_len) {
         if (!wait_writable(patience_ms))
             return false;
-        ssize_t len = write(STDERR_FILENO, line->data + written, line->len - written);
+        ssize_t len = write(STDERR_FILENO, data + written, data_len - written);
         if (len > 0)
             written += (size_t)len;
         else if (len == 0 || errno != EINTR)
             return false;
     }
     return true;
+}
+
+/* 0: not known. */
+static int terminal_columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+static bool write_above_footer(const struct line *line, int patience_ms)
+{
+    struct buffer out = {0};
+
+    footer_insert(&state.footer, (struct slice){line->data, line->len}, terminal_columns(), &out);
+    bool done = write_out(out.data, out.len, patience_ms);
+    buffer_finish(&out);
+    return done;
+}
+
+static bool put_out(const struct line *line)
+{
+    int patience_ms = state.dropped ? 0 : PATIENCE_MS;
+
+    if (state.footer.shown.len > 0)
+        return write_above_footer(line, patience_ms);
+    return write_out(line->data, line->len, patience_ms);
 }
 
 static void write_line(enum log_level level, const char *event, const struct log_field *fields,
@@ -287,7 +320,7 @@ static void write_line(enum log_level level, const char *event, const struct log
     for (; fields->kind != LOG_FIELD_END; fields++)
         put_field(line, fields);
     end(line, held_back, state.dropped);
-    if (write_out(line, state.dropped ? 0 : PATIENCE_MS)) {
+    if (put_out(line)) {
         state.dropped = 0;
     } else {
         state.dropped++;
@@ -320,6 +353,19 @@ void log_line(enum log_level level, const char *event, const struct log_field *f
         state.counts.held_back++;
     pthread_mutex_unlock(&state.lock);
     errno = saved_errno;
+}
+
+void log_footer(struct slice lines)
+{
+    struct buffer out = {0};
+
+    pthread_mutex_lock(&state.lock);
+    if (wait_writable(0)) {
+        footer_replace(&state.footer, lines, terminal_columns(), &out);
+        write_out(out.data, out.len, PATIENCE_MS);
+    }
+    pthread_mutex_unlock(&state.lock);
+    buffer_finish(&out);
 }
 
 struct log_counts log_count(void)
