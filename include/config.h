@@ -43,9 +43,11 @@ struct config_property {
 };
 
 struct config {
-    char *name;   /* SINK_NAME: the key of the offsets rows; default: KAFKA_GROUP_ID */
-    char *topics; /* SINK_TOPICS: a,b,c or ^regex */
-    char *table;  /* SINK_TABLE: [schema.]table, ${topic} stands for the topic */
+    char *name;         /* SINK_NAME: the key of the offsets rows; default: KAFKA_GROUP_ID */
+    char *topics;       /* SINK_TOPICS: a,b,c or ^regex */
+    char **topic_names; /* of a list, each; none of a regex */
+    size_t topic_names_count;
+    char *table; /* SINK_TABLE: [schema.]table, ${topic} stands for the topic */
     enum config_value_format value_format;
     enum config_unknown_fields unknown_fields;
     int64_t batch_size; /* rows */
@@ -83,6 +85,11 @@ struct config {
  */
 bool config_load(struct config *config, char *const *environment,
                  struct buffer *problems) MUST_CHECK;
+
+/* For what talks to PostgreSQL alone: nothing is required, but what is set has to be right. The
+ * name may be missing, and then is "pgsluice". */
+bool config_load_postgres(struct config *config, char *const *environment,
+                          struct buffer *problems) MUST_CHECK;
 void config_finish(struct config *config);
 
 /* Whether SINK_TOPICS names the topic, or its regular expression matches it. */

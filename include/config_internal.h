@@ -64,6 +64,7 @@ struct config_reader {
     struct config *config;
     char *const *environment;
     struct buffer *problems;
+    bool postgres_only; /* what is required of Kafka may be missing */
 };
 
 /* One line: "VARIABLE: ...". */
@@ -77,7 +78,8 @@ const char *config_variable(const struct config_reader *reader, const char *name
  * found. */
 char *config_read(struct config_reader *reader, const char *name);
 
-/* Says that the option is required, unless it was given (and has its own problem then). */
+/* Says that the option is required, unless it was given (and has its own problem then), or is not
+ * needed for what the settings are read for. */
 void config_require(struct config_reader *reader, const struct option *option);
 
 /* The file's text without its last line end. free() ends it; NULL: err says why. */
@@ -85,6 +87,9 @@ char *config_read_file(const char *path, struct err *err);
 
 /* NAME of "NAME=value", when it begins with the prefix. free() ends it; NULL: it does not. */
 char *config_entry_name(const char *entry, const char *prefix);
+
+/* The text without the spaces around it, in place. */
+char *config_trim(char *text);
 
 bool config_ends_with(const char *text, const char *end);
 

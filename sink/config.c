@@ -53,6 +53,14 @@ char *config_entry_name(const char *entry, const char *prefix)
     return memory_strndup(entry, strcspn(entry, "="));
 }
 
+char *config_trim(char *text)
+{
+    text += strspn(text, " \t\n");
+    for (size_t len = strlen(text); len && strchr(" \t\n", text[len - 1]); len--)
+        text[len - 1] = '\0';
+    return text;
+}
+
 bool config_ends_with(const char *text, const char *end)
 {
     size_t len = strlen(text);
@@ -166,7 +174,7 @@ static bool is_given(const struct config_reader *reader, const char *name)
 
 void config_require(struct config_reader *reader, const struct option *option)
 {
-    if (!is_given(reader, option->name))
+    if (!reader->postgres_only && !is_given(reader, option->name))
         config_problem(reader, option->name, "is required. %s", option->doc);
 }
 
@@ -265,6 +273,19 @@ static char *host_name(void)
     return memory_strdup(name);
 }
 
+/* Here alone is SINK_TOPICS taken apart. */
+static void list_topics(struct config *config)
+{
+    if (!config->topics || config->topics[0] == '^')
+        return;
+    char *copy = memory_strdup(config->topics);
+    char *rest = copy;
+    config->topic_names = memory_new_array(strlen(copy) + 1, sizeof(*config->topic_names));
+    for (char *name = strsep(&rest, ","); name; name = strsep(&rest, ","))
+        config->topic_names[config->topic_names_count++] = memory_strdup(config_trim(name));
+    free(copy);
+}
+
 /* The defaults that depend on something. */
 static void work_out_defaults(struct config_reader *reader)
 {
@@ -273,6 +294,8 @@ static void work_out_defaults(struct config_reader *reader)
     config->group_id = config_kafka_value(config, "group.id");
     if (!config->name && config->group_id)
         config->name = memory_strdup(config->group_id);
+    if (!config->name && reader->postgres_only)
+        config->name = memory_strdup("pgsluice");
     if (!config->instance_id)
         config->instance_id = host_name();
     if (!is_given(reader, "SINK_SYNCHRONOUS_COMMIT"))
@@ -289,19 +312,29 @@ static void check_password(struct config_reader *reader)
     free(password);
 }
 
+static bool load(struct config_reader *reader)
+{
+    size_t before = reader->problems->len;
+
+    *reader->config = (struct config){.synchronous_commit = true};
+    config_kafka_load(reader);
+    load_options(reader);
+    list_topics(reader->config);
+    find_unknown(reader);
+    check_password(reader);
+    work_out_defaults(reader);
+    config_check(reader);
+    return reader->problems->len == before;
+}
+
 bool config_load(struct config *config, char *const *environment, struct buffer *problems)
 {
-    struct config_reader reader = {config, environment, problems};
-    size_t before = problems->len;
+    return load(&(struct config_reader){config, environment, problems, false});
+}
 
-    *config = (struct config){.synchronous_commit = true};
-    config_kafka_load(&reader);
-    load_options(&reader);
-    find_unknown(&reader);
-    check_password(&reader);
-    work_out_defaults(&reader);
-    config_check(&reader);
-    return problems->len == before;
+bool config_load_postgres(struct config *config, char *const *environment, struct buffer *problems)
+{
+    return load(&(struct config_reader){config, environment, problems, true});
 }
 
 static void property_finish(struct config_property *property)
@@ -316,6 +349,9 @@ static void property_finish(struct config_property *property)
 
 void config_finish(struct config *config)
 {
+    for (size_t i = 0; i < config->topic_names_count; i++)
+        free(config->topic_names[i]);
+    free(config->topic_names);
     for (size_t i = 0; i < config->properties_count; i++)
         property_finish(&config->properties[i]);
     free(config->properties);

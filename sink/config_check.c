@@ -130,21 +130,13 @@ static void check_table(struct config_reader *reader)
 
 /* --- Each topic ------------------------------------------------------------------------------- */
 
-static bool is_repeated(char *const *topics, size_t count, const char *topic)
+static bool is_among(char *const *topics, size_t count, const char *topic)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(topics[i], topic) == 0)
             return true;
     }
     return false;
-}
-
-static char *trim(char *text)
-{
-    text += strspn(text, " \t\n");
-    for (size_t len = strlen(text); len && strchr(" \t\n", text[len - 1]); len--)
-        text[len - 1] = '\0';
-    return text;
 }
 
 static void check_topic(struct config_reader *reader, const char *topic, bool repeated)
@@ -165,20 +157,13 @@ static void check_topic(struct config_reader *reader, const char *topic, bool re
         check_table_for(reader, topic);
 }
 
-static void check_topic_list(struct config_reader *reader, const char *list)
+static void check_topic_list(struct config_reader *reader)
 {
-    char *copy = memory_strdup(list);
-    char *rest = copy;
-    char **topics = memory_new_array(strlen(list) + 1, sizeof(*topics));
-    size_t count = 0;
+    const struct config *config = reader->config;
 
-    for (char *topic = strsep(&rest, ","); topic; topic = strsep(&rest, ",")) {
-        topics[count] = trim(topic);
-        check_topic(reader, topics[count], is_repeated(topics, count, topics[count]));
-        count++;
-    }
-    free(topics);
-    free(copy);
+    for (size_t i = 0; i < config->topic_names_count; i++)
+        check_topic(reader, config->topic_names[i],
+                    is_among(config->topic_names, i, config->topic_names[i]));
 }
 
 static void check_topics(struct config_reader *reader)
@@ -190,7 +175,7 @@ static void check_topics(struct config_reader *reader)
     if (topics[0] == '^')
         check_regex(reader, topics);
     else
-        check_topic_list(reader, topics);
+        check_topic_list(reader);
 }
 
 /* --- The topic of dead letters ---------------------------------------------------------------- */
@@ -206,22 +191,11 @@ static bool regex_matches(const char *pattern, const char *topic)
     return matches;
 }
 
-static bool list_has(const char *list, const char *topic)
-{
-    char *copy = memory_strdup(list);
-    char *rest = copy;
-    bool found = false;
-
-    for (char *name = strsep(&rest, ","); name && !found; name = strsep(&rest, ","))
-        found = strcmp(trim(name), topic) == 0;
-    free(copy);
-    return found;
-}
-
 bool config_reads_topic(const struct config *config, const char *topic)
 {
-    return config->topics[0] == '^' ? regex_matches(config->topics, topic)
-                                    : list_has(config->topics, topic);
+    if (config->topics[0] == '^')
+        return regex_matches(config->topics, topic);
+    return is_among(config->topic_names, config->topic_names_count, topic);
 }
 
 /* A dead letter that is consumed again becomes the next dead letter, without an end. */
@@ -307,7 +281,7 @@ static void check_strategies(struct config_reader *reader)
     char *copy = memory_strdup(strategies);
     char *rest = copy;
     for (char *name = strsep(&rest, ","); name; name = strsep(&rest, ",")) {
-        if (strcmp(trim(name), "cooperative-sticky") == 0)
+        if (strcmp(config_trim(name), "cooperative-sticky") == 0)
             cooperative++;
         else
             eager++;

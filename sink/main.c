@@ -45,6 +45,7 @@ union options {
 struct command {
     const char *name; /* one word, or two: the group and the command */
     int (*run)(const struct config *config);
+    bool postgres_only; /* it does without Kafka's settings */
     const char *option; /* the only one it takes; NULL: none */
     int (*run_option)(void);
     const char *summary;
@@ -70,11 +71,15 @@ static const struct command commands[] = {
          "the group; a second signal ends it at once. Neither loses a record.\n"},
     {.name = "migrate",
      .run = command_migrate,
+     .postgres_only = true,
      .summary = "Make or upgrade the sink's own schema, then end.",
      .help =
          "Makes the schema pgsluice in PostgreSQL or brings it up to date. It is for deployments "
          "where\n"
-         "run has no right to do so (SINK_MIGRATE=check). Running it again does no harm.\n"},
+         "run has no right to do so (SINK_MIGRATE=check). Running it again does no harm. PG* "
+         "settings "
+         "are\n"
+         "enough.\n"},
     {.name = "config",
      .run = command_config,
      .option = "--markdown",
@@ -388,7 +393,8 @@ static int run_command(const struct command *command, const union options *optio
         return EXIT_INTERNAL;
     prepare_process();
     config_postgres_settle();
-    if (config_load(&config, environ, &problems)) {
+    if ((command->postgres_only ? config_load_postgres : config_load)(&config, environ,
+                                                                      &problems)) {
         log_start(config.log_level, config.log_format);
         code = call_command(command, &config, options);
     } else {

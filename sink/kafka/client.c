@@ -252,17 +252,11 @@ rd_kafka_t *client_create_producer(const struct config *config, struct err *err)
 rd_kafka_topic_partition_list_t *client_topics(const struct config *config)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
-    char *names = memory_strdup(config->topics);
-    char *rest = names;
 
-    if (config->topics[0] == '^') {
+    if (config->topics[0] == '^')
         rd_kafka_topic_partition_list_add(list, config->topics, RD_KAFKA_PARTITION_UA);
-    } else {
-        for (char *name; (name = strsep(&rest, ", \t\n"));)
-            if (*name)
-                rd_kafka_topic_partition_list_add(list, name, RD_KAFKA_PARTITION_UA);
-    }
-    free(names);
+    for (size_t i = 0; i < config->topic_names_count; i++)
+        rd_kafka_topic_partition_list_add(list, config->topic_names[i], RD_KAFKA_PARTITION_UA);
     return list;
 }
 

@@ -187,10 +187,14 @@ def test_what_was_typed_does_not_speak_to_the_terminal(words: list[str]) -> None
 # Mistakes in the settings
 
 
-@pytest.mark.parametrize("command", ["run", "migrate", "config"])
+@pytest.mark.parametrize("command", ["run", "config"])
 def test_wrong_settings_end_every_command_with_78(command: str) -> None:
     found = problems({}, command)
     assert list(found) == ["KAFKA_BOOTSTRAP_SERVERS", "KAFKA_GROUP_ID", "SINK_TOPICS"]
+
+
+def test_without_kafka_what_is_set_has_to_be_right() -> None:
+    assert list(problems({"SINK_MIRGATE": "auto"}, "migrate")) == ["SINK_MIRGATE"]
 
 
 def test_everything_wrong_is_said_at_once() -> None:

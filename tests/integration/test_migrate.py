@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Callable
 
 import psycopg
 import pytest
 from mock import MockKafka
 from postgres import Postgres
-from sink import Sink
+from sink import Sink, sink_program
 
 DONE = 0
 
@@ -36,6 +38,13 @@ def test_eight_at_once_on_an_empty_database(
     assert versions(database) == list(range(1, len(versions(database)) + 1))
     migrated = [line for sink in sinks for line in sink.log_lines() if line["event"] == "schema migrated"]
     assert len(migrated) == 1
+
+
+def test_the_settings_of_postgresql_are_enough(database: Postgres) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "SINK_"))}
+    done = subprocess.run([sink_program(), "migrate"], env={**env, **database.env}, timeout=30, check=False)
+    assert done.returncode == DONE
+    assert versions(database)
 
 
 def test_eight_replicas_start_at_once(

@@ -28,7 +28,9 @@ static struct buffer problems;
     load((const char *[]){"KAFKA_BOOTSTRAP_SERVERS=localhost:9092", "KAFKA_GROUP_ID=group", \
                           "SINK_TOPICS=orders", ##__VA_ARGS__, NULL})
 
-static inline bool load(const char *const *entries)
+typedef bool (*load_cb)(struct config *config, char *const *environment, struct buffer *problems);
+
+static inline bool load_with(load_cb read, const char *const *entries)
 {
     char *environment[CONFIG_ENTRIES] = {NULL};
 
@@ -36,10 +38,15 @@ static inline bool load(const char *const *entries)
     buffer_reset(&problems);
     for (size_t i = 0; entries[i]; i++)
         environment[i] = memory_strdup(entries[i]);
-    bool loaded = config_load(&config, environment, &problems);
+    bool loaded = read(&config, environment, &problems);
     for (size_t i = 0; environment[i]; i++)
         free(environment[i]);
     return loaded;
+}
+
+static inline bool load(const char *const *entries)
+{
+    return load_with(config_load, entries);
 }
 
 /* With this entry there is exactly one problem, which begins with these words. */

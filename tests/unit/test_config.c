@@ -227,6 +227,57 @@ static void what_is_required_is_asked_for(void **state)
     assert_problem("SINK_TOPICS: is required");
 }
 
+/* What talks to PostgreSQL alone. */
+static bool load_postgres(const char *entry)
+{
+    return load_with(config_load_postgres, (const char *[]){entry, NULL});
+}
+
+static void postgresql_alone_needs_nothing_of_kafka(void **state)
+{
+    (void)state;
+    assert_true(load_postgres(NULL));
+    assert_string_equal(config.name, "pgsluice");
+    assert_null(config.topics);
+    assert_true(load_postgres("KAFKA_GROUP_ID=group"));
+    assert_string_equal(config.name, "group");
+}
+
+static void what_is_set_has_to_be_right_all_the_same(void **state)
+{
+    (void)state;
+    assert_false(load_postgres("SINK_TOPICS=a,a"));
+    assert_problem("SINK_TOPICS: names a twice");
+    assert_false(load_postgres("SINK_MIRGATE=auto"));
+    assert_problem("did you mean SINK_MIGRATE?");
+    assert_false(load_postgres("KAFKA_GROUP_ID_FILE=/nonexistent/file"));
+    assert_problem("KAFKA_GROUP_ID_FILE: ");
+}
+
+static void topics_are_taken_apart(void **state)
+{
+    (void)state;
+    assert_true(LOAD());
+    assert_int_equal(config.topic_names_count, 1);
+    assert_string_equal(config.topic_names[0], "orders");
+    assert_true(load((const char *[]){"KAFKA_BOOTSTRAP_SERVERS=localhost:9092",
+                                      "KAFKA_GROUP_ID=group", "SINK_TOPICS= a ,b,\tc", NULL}));
+    assert_int_equal(config.topic_names_count, 3);
+    assert_string_equal(config.topic_names[0], "a");
+    assert_string_equal(config.topic_names[2], "c");
+    assert_true(config_reads_topic(&config, "b"));
+    assert_false(config_reads_topic(&config, "a "));
+}
+
+static void a_regex_is_not(void **state)
+{
+    (void)state;
+    assert_true(load((const char *[]){"KAFKA_BOOTSTRAP_SERVERS=localhost:9092",
+                                      "KAFKA_GROUP_ID=group", "SINK_TOPICS=^(a,b|c)$", NULL}));
+    assert_int_equal(config.topic_names_count, 0);
+    assert_true(config_reads_topic(&config, "a,b"));
+}
+
 static void numbers_are_whole_and_in_range(void **state)
 {
     (void)state;
@@ -345,6 +396,10 @@ int main(void)
         cmocka_unit_test(value_and_file_together_are_refused),
         cmocka_unit_test(the_password_is_read_anew_each_time),
         cmocka_unit_test(what_is_required_is_asked_for),
+        cmocka_unit_test(postgresql_alone_needs_nothing_of_kafka),
+        cmocka_unit_test(what_is_set_has_to_be_right_all_the_same),
+        cmocka_unit_test(topics_are_taken_apart),
+        cmocka_unit_test(a_regex_is_not),
         cmocka_unit_test(numbers_are_whole_and_in_range),
         cmocka_unit_test(bytes_with_other_units_are_refused),
         cmocka_unit_test(choices_are_listed),
