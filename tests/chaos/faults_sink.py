@@ -34,7 +34,7 @@ def stopped_in_flush(world: World, rng: random.Random) -> Iterator[tuple[int, Si
     def frozen() -> list[int]:
         sink.pause()
         let_pass(0.05)  # the session takes in what is under way
-        pids = flushes_of(connection, sink, waiting=True)
+        pids = flushes_of(connection, sink, "ClientRead")
         if not pids:
             sink.resume()
             let_pass(rng.uniform(0.001, 0.03))

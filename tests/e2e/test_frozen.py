@@ -1,5 +1,6 @@
 """A replica stops like a stone (SIGSTOP) with its transaction open: another one takes over."""
 
+import functools
 import time
 
 import history
@@ -54,9 +55,11 @@ def freeze_inside_a_flush(sink, table, postgres, connection):
     """Stop it while its flush waits for the table, then free the table; the pids that now wait for its COPY."""
     with postgres.connect() as holder, holder.transaction():
         holder.execute(f'LOCK TABLE "{table}" IN ACCESS EXCLUSIVE MODE')
-        sink.wait_for(lambda: flushes_of(connection, sink), 10, "a flush that waits for the table", interval_s=0.02)
+        blocked = functools.partial(flushes_of, connection, sink, "relation")
+        sink.wait_for(blocked, 10, "a flush that waits for the table", interval_s=0.02)
         sink.pause()
-    return sink.wait_for(lambda: flushes_of(connection, sink, waiting=True), 10, "a session that waits for its COPY")
+    frozen = functools.partial(flushes_of, connection, sink, "ClientRead")
+    return sink.wait_for(frozen, 10, "a session that waits for its COPY")
 
 
 def end_offsets_of(kafka, topic, partitions):

@@ -48,15 +48,17 @@ def full_speed(postgres: Postgres, table: str) -> None:
     postgres.query(f"DROP FUNCTION {table}_BEFORE() CASCADE; DROP FUNCTION {table}_AFTER() CASCADE")
 
 
-def flushes_of(connection: psycopg.Connection[Any], sink: Sink, waiting: bool = False) -> list[int]:
-    """The pids of the sink's sessions inside a flush; with `waiting`, those that wait for its data."""
+def flushes_of(
+    connection: psycopg.Connection[Any], sink: Sink, waiting_for: str | None = None
+) -> list[int]:
+    """The pids of its sessions inside a flush: all, or that wait for data ("ClientRead") or the table ("relation")."""
     sql = (
         "SELECT pid FROM pg_stat_activity WHERE application_name = left(%s, 63)"
         " AND state = 'active' AND query LIKE 'SELECT pgsluice.advance%%'"
+        " AND coalesce(wait_event = %s, %s)"
     )
-    if waiting:
-        sql += " AND wait_event_type = 'Client' AND wait_event = 'ClientRead'"
-    return [row[0] for row in connection.execute(sql, [application_name(sink)])]
+    parameters = [application_name(sink), waiting_for, waiting_for is None]
+    return [row[0] for row in connection.execute(sql, parameters)]
 
 
 def application_name(sink: Sink) -> str:
