@@ -19,7 +19,7 @@
 
 enum { TICK_MS = 50, SURPLUS_IDLE_MS = 60000 };
 
-static const struct backoff reconnect_backoff = {.first_ms = 100, .limit_ms = 5000};
+static const struct backoff reconnect_backoff = {.first_ms = 100, .limit_ms = 2000};
 
 static size_t count(const struct conn_list *list)
 {
