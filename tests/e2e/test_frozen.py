@@ -100,7 +100,7 @@ def test_frozen_inside_a_flush_it_is_replaced(kafka1, postgres, names, table, st
     first, second = both = start_sink(kafka1, env=ENV), start_sink(kafka1, env=ENV)
     bystander = postgres.connect(application_name="pgsluice/another/sink-1")
     took_s = []
-    with Load(kafka1, names.topic, rate=12_000, note_bytes=1_000) as load:
+    with Load(kafka1, names.topic, rate=2_000) as load:
         for _ in range(times(1)):
             wait_for_owners(postgres, both, both)
             took_s.append(take_over(kafka1, postgres, names.topic, table, first, second))
@@ -148,7 +148,7 @@ def test_one_that_wakes_up_alone_goes_on(kafka1, postgres, names, table, start_s
     """Its session with the group is over, but nobody has taken its place."""
     sink = start_sink(kafka1, env=ENV)
     connection = postgres.connect()
-    with Load(kafka1, names.topic, rate=12_000, note_bytes=1_000) as load:
+    with Load(kafka1, names.topic, rate=2_000) as load:
         sink.wait_for(lambda: len(sink.positions(names.topic)) == PARTITIONS, 30, "all are claimed")
         for _ in range(times(2)):
             freeze_inside_a_flush(sink, table, postgres, connection)
