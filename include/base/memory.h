@@ -15,6 +15,9 @@ void *memory_new_array(size_t count, size_t bytes);
 /* Like realloc, new bytes are not zeroed. */
 void *memory_resize(void *memory, size_t bytes);
 
+/* An array of *cap elements of `bytes` each becomes one of twice as many; 0 of them become 16. */
+void *memory_double(void *array, size_t *cap, size_t bytes);
+
 char *memory_strdup(const char *text);
 char *memory_strndup(const char *text, size_t len);
 

@@ -68,7 +68,7 @@ struct batch {
 
     struct record *records;
     uint32_t count;
-    uint32_t cap;
+    size_t cap;
     size_t bytes; /* of keys and values */
     struct arena arena;
 
@@ -85,7 +85,7 @@ struct batch {
     struct batch_letter *dead; /* in the order of their records */
     uint32_t dead_count;
     struct reasons reasons; /* each one's, when they go to a topic */
-    uint32_t dead_cap;
+    size_t dead_cap;
     struct err dead_reason; /* the first one's */
     int64_t dead_first;     /* its offset */
     uint32_t buried_count;  /* dead letters that are committed */

@@ -25,7 +25,7 @@ struct reasons {
     struct buffer texts; /* reason, SQLSTATE and column of each, every one with its NUL */
     struct reasons_letter *letters; /* in the order of their records */
     uint32_t count;
-    uint32_t cap;
+    size_t cap;
     uint32_t *told; /* records that Kafka has acknowledged, rising */
     uint32_t told_count;
     uint32_t told_cap;

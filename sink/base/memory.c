@@ -30,6 +30,14 @@ void *memory_resize(void *memory, size_t bytes)
     return check(realloc(memory, bytes ? bytes : 1), bytes);
 }
 
+void *memory_double(void *array, size_t *cap, size_t bytes)
+{
+    enum { FEWEST = 16 };
+
+    *cap = *cap ? *cap * 2 : FEWEST;
+    return memory_resize(array, *cap * bytes);
+}
+
 char *memory_strdup(const char *text)
 {
     return memory_strndup(text, strlen(text));

@@ -90,12 +90,6 @@ void batch_reset(struct batch *batch)
     batch->leader_epoch = -1;
 }
 
-static void grow_records(struct batch *batch)
-{
-    batch->cap = batch->cap ? batch->cap * 2 : 16;
-    batch->records = memory_resize(batch->records, batch->cap * sizeof(*batch->records));
-}
-
 /* Slices keep the difference between NULL and empty. */
 static struct slice keep(struct batch *batch, struct slice bytes)
 {
@@ -111,7 +105,7 @@ static struct slice keep(struct batch *batch, struct slice bytes)
 void batch_append(struct batch *batch, const struct record *record)
 {
     if (UNLIKELY(batch->count == batch->cap))
-        grow_records(batch);
+        batch->records = memory_double(batch->records, &batch->cap, sizeof(*batch->records));
     struct record *kept = &batch->records[batch->count++];
     kept->offset = record->offset;
     kept->timestamp_ms = record->timestamp_ms;
@@ -141,10 +135,8 @@ struct batch_letter *batch_note_dead(struct batch *batch, uint32_t index)
 {
     uint32_t at = batch_dead_before(batch, index);
 
-    if (batch->dead_count == batch->dead_cap) {
-        batch->dead_cap = batch->dead_cap ? batch->dead_cap * 2 : 16;
-        batch->dead = memory_resize(batch->dead, batch->dead_cap * sizeof(*batch->dead));
-    }
+    if (batch->dead_count == batch->dead_cap)
+        batch->dead = memory_double(batch->dead, &batch->dead_cap, sizeof(*batch->dead));
     memmove(&batch->dead[at + 1], &batch->dead[at],
             (batch->dead_count - at) * sizeof(*batch->dead));
     batch->dead[at] = (struct batch_letter){

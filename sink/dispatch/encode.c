@@ -93,11 +93,9 @@ static bool encode_text_row(const struct mapping *mapping, const struct value *v
 
 static void add_segment(struct batch *batch, uint64_t mask, size_t begin)
 {
-    if (batch->segments_count == batch->segments_cap) {
-        batch->segments_cap = batch->segments_cap ? batch->segments_cap * 2 : 4;
+    if (batch->segments_count == batch->segments_cap)
         batch->segments =
-            memory_resize(batch->segments, batch->segments_cap * sizeof(*batch->segments));
-    }
+            memory_double(batch->segments, &batch->segments_cap, sizeof(*batch->segments));
     batch->segments[batch->segments_count++] =
         (struct batch_segment){.absent_mask = mask, .begin = begin, .end = begin};
 }

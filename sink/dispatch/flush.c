@@ -97,11 +97,9 @@ void flush_reset(struct flush *flush)
 
 void flush_add(struct flush *flush, struct batch *batch)
 {
-    if (flush->batches_count == flush->batches_cap) {
-        flush->batches_cap = flush->batches_cap ? flush->batches_cap * 2 : 16;
+    if (flush->batches_count == flush->batches_cap)
         flush->batches =
-            memory_resize(flush->batches, flush->batches_cap * sizeof(*flush->batches));
-    }
+            memory_double(flush->batches, &flush->batches_cap, sizeof(*flush->batches));
     flush->batches[flush->batches_count++] = batch;
     flush->bytes += part_bytes(batch);
 }
@@ -110,10 +108,8 @@ void flush_add(struct flush *flush, struct batch *batch)
 
 static struct flush_part *add_part(struct flush *flush)
 {
-    if (flush->parts_count == flush->parts_cap) {
-        flush->parts_cap = flush->parts_cap ? flush->parts_cap * 2 : 4;
-        flush->parts = memory_resize(flush->parts, flush->parts_cap * sizeof(*flush->parts));
-    }
+    if (flush->parts_count == flush->parts_cap)
+        flush->parts = memory_double(flush->parts, &flush->parts_cap, sizeof(*flush->parts));
     assert(flush->parts);
     struct flush_part *part = &flush->parts[flush->parts_count++];
     *part = (struct flush_part){.first_piece = flush->pieces_count};
@@ -122,10 +118,8 @@ static struct flush_part *add_part(struct flush *flush)
 
 static void add_piece(struct flush *flush, struct flush_part *part, const struct flush_piece *piece)
 {
-    if (flush->pieces_count == flush->pieces_cap) {
-        flush->pieces_cap = flush->pieces_cap ? flush->pieces_cap * 2 : 16;
-        flush->pieces = memory_resize(flush->pieces, flush->pieces_cap * sizeof(*flush->pieces));
-    }
+    if (flush->pieces_count == flush->pieces_cap)
+        flush->pieces = memory_double(flush->pieces, &flush->pieces_cap, sizeof(*flush->pieces));
     flush->pieces[flush->pieces_count++] = *piece;
     part->pieces_count++;
     part->rows_count += piece->rows_count;

@@ -40,11 +40,9 @@ void reasons_note(struct reasons *reasons, uint32_t index, const struct err *err
 {
     uint32_t at = reasons->count++;
 
-    if (reasons->count > reasons->cap) {
-        reasons->cap = reasons->cap ? reasons->cap * 2 : 16;
+    if (reasons->count > reasons->cap)
         reasons->letters =
-            memory_resize(reasons->letters, reasons->cap * sizeof(*reasons->letters));
-    }
+            memory_double(reasons->letters, &reasons->cap, sizeof(*reasons->letters));
     for (; at > 0 && reasons->letters[at - 1].index > index; at--)
         reasons->letters[at] = reasons->letters[at - 1];
     reasons->letters[at] = (struct reasons_letter){.index = index, .at = reasons->texts.len};

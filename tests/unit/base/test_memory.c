@@ -58,6 +58,21 @@ static void resize_keeps_the_content(void **state)
     free(memory);
 }
 
+static void an_array_doubles(void **state)
+{
+    size_t cap = 0;
+    int *array = memory_double(NULL, &cap, sizeof(*array));
+
+    (void)state;
+    assert_int_equal(cap, 16);
+    array[15] = 7;
+    array = memory_double(array, &cap, sizeof(*array));
+    assert_int_equal(cap, 32);
+    assert_int_equal(array[15], 7);
+    array[31] = 8;
+    free(array);
+}
+
 static void copies_end_where_they_should(void **state)
 {
     char *whole = memory_strdup("orders");
@@ -132,6 +147,7 @@ int main(void)
         cmocka_unit_test(arrays_are_zeroed),
         cmocka_unit_test(nothing_is_something_to_free),
         cmocka_unit_test(resize_keeps_the_content),
+        cmocka_unit_test(an_array_doubles),
         cmocka_unit_test(copies_end_where_they_should),
         cmocka_unit_test(printf_makes_a_text_of_any_length),
         cmocka_unit_test(out_of_memory_aborts),
