@@ -15,20 +15,19 @@ import math
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import broken  # noqa: E402
+import broken_runs  # noqa: E402
 import faults_kafka  # noqa: E402
 import faults_network  # noqa: E402
 import faults_postgres  # noqa: E402
 import faults_sink  # noqa: E402
 import faults_sql  # noqa: E402
 import report  # noqa: E402
-from broken import Broken  # noqa: E402
 from kafka import Unavailable  # noqa: E402
 from nemesis import FAULTS  # noqa: E402
 from run import Options, Run  # noqa: E402
@@ -37,12 +36,6 @@ from sink import sink_program  # noqa: E402
 
 FAULT_MODULES = (faults_kafka, faults_network, faults_postgres, faults_sink, faults_sql)
 NO_KAFKA = 75
-
-# A broken build is to be caught by so much; most are by a tenth of it.
-BROKEN_FAULTS = 30
-BROKEN_RECORDS = 90_000
-BROKEN_STRIKE_S = 60.0
-BROKEN_DRAIN_S = 20.0
 
 
 def run(options: Options, keep: bool, json_file: str | None) -> bool:
@@ -57,43 +50,12 @@ def run(options: Options, keep: bool, json_file: str | None) -> bool:
             fine = a_run.carry_out()
             a_run.explain()
             if not fine or keep:
-                a_run.keep_logs(servers)
+                a_run.keep_logs(servers, f"seed-{options.seed}")
             if json_file:
                 Path(json_file).write_text(json.dumps(a_run.result(), indent=2) + "\n")
             return fine
         finally:
             a_run.world.close()
-
-
-def run_broken(builds: list[Broken], seed: int) -> bool:
-    """Each build until it is caught; whether all were."""
-    programs = {a_build.name: broken.build(a_build) for a_build in builds}
-    missed = []
-    with Servers() as servers:
-        for number, a_build in enumerate(builds):
-            os.environ["PGSLUICE_BIN"] = str(programs[a_build.name])
-            if not is_caught(servers, a_build, f"broken{number}", seed):
-                missed.append(a_build.name)
-    report.say(f"caught: {len(builds) - len(missed)} of {len(builds)}")
-    return not missed
-
-
-def is_caught(servers: Servers, a_build: Broken, name: str, seed: int) -> bool:
-    faults = BROKEN_FAULTS if a_build.kinds else 0
-    options = Options(seed, faults, BROKEN_RECORDS, list(a_build.kinds), a_build.env,
-                      BROKEN_STRIKE_S, BROKEN_DRAIN_S, quiet=True)  # fmt: skip
-    servers.postgres.primary.query("DROP SCHEMA IF EXISTS pgsluice CASCADE")
-    began = time.monotonic()
-    a_run = Run(servers, options, name)
-    try:
-        a_run.carry_out()
-        found = a_run.world.checker.found.violations
-        landed = len(a_run.nemesis.toll.landed)
-        took_s = time.monotonic() - began
-        report.broken(a_build.name, a_build.mistake, found, a_run.failures, landed, took_s)
-        return bool(found)
-    finally:
-        a_run.world.close()
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -103,6 +65,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=500_000)
     parser.add_argument("--seconds", type=float, default=math.inf, help="strike no longer than that")
     parser.add_argument("--kinds", help="only these kinds of fault: a,b,c")
+    parser.add_argument("--brisk", action="store_true", help="faults last about their least")
     parser.add_argument("--list", action="store_true", help="name the kinds of fault, and stop")
     parser.add_argument("--any-memory", action="store_true", help="sanitizers need more of it")
     parser.add_argument("--keep", action="store_true", help="keep the logs even when all is well")
@@ -114,8 +77,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def chosen(kinds: str | None) -> list[str]:
+def chosen(kinds: str | None, any_memory: bool) -> list[str]:
+    """Those that are named, or all; a sanitizer would report that there is no more memory."""
     names = kinds.split(",") if kinds else sorted(FAULTS)
+    if any_memory and not kinds:
+        names.remove("sink-out-of-memory")
     unknown = [name for name in names if name not in FAULTS]
     if unknown:
         raise SystemExit(f"no such kind of fault: {', '.join(unknown)}; --list names them")
@@ -141,12 +107,14 @@ def main(argv: Sequence[str]) -> int:
     enter_own_mounts()
     try:
         if arguments.broken:
-            return 0 if run_broken(broken.named(arguments.broken), arguments.seed) else 1
+            builds = broken.named(arguments.broken)
+            return 0 if broken_runs.run(builds, arguments.seed) else 1
         sink_program()  # or it says that there is none
-        kinds = chosen(arguments.kinds)
+        kinds = chosen(arguments.kinds, arguments.any_memory)
         options = Options(arguments.seed, arguments.faults, arguments.records, kinds)
         options.strike_s = arguments.seconds
         options.any_memory = arguments.any_memory
+        options.brisk = arguments.brisk
         return 0 if run(options, arguments.keep, arguments.json) else 1
     except Unavailable as reason:
         report.say(f"no real Kafka: {reason}")

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 import psycopg
-from records import NOTE_IS_RIGHT, Topic
+from records import ROW_IS_RIGHT, Topic
 from truth import BINDER, DIGEST_DIGITS, WORD, Sums, Truth
 
 INTERVAL_S = 0.5
@@ -45,7 +45,7 @@ TAILS = (
     "SELECT known.partition, tail.* FROM unnest(%s::integer[], %s::bigint[]) AS known (partition, at),"
     " LATERAL (SELECT count(*), coalesce(sum(mark), 0),"
     f" coalesce(sum(mark # (__connect_offset * {BINDER})), 0),"
-    f" count(*) FILTER (WHERE ({NOTE_IS_RIGHT}) IS NOT TRUE),"
+    f" count(*) FILTER (WHERE ({ROW_IS_RIGHT}) IS NOT TRUE),"
     " count(*) FILTER (WHERE before >= __connect_offset)"
     " FROM (SELECT *, lag(__connect_offset) OVER (ORDER BY inserted) AS before FROM {table}"
     " WHERE __connect_partition = known.partition AND __connect_offset >= known.at) AS r) AS tail"
@@ -260,7 +260,7 @@ class Checker:
                 self._begin(connection)
                 return self._compare_records(connection, place)
         except psycopg.Error as error:
-            return [f"not compared: {error}"]
+            return [f"not compared: {' '.join(str(error).split())}"]
 
     def _compare_records(self, connection: psycopg.Connection[Any], place: Place) -> list[str]:
         topic, partition = place

@@ -201,8 +201,8 @@ def transaction_hung(world: World, rng: random.Random) -> Iterator[str]:
     producer = Producer(world.kafka.client_conf(**conf))
     producer.init_transactions(15)
     producer.begin_transaction()
-    for seq in range(HUNG_RECORDS):
-        producer.produce(topic, good(rng, seq), partition=rng.randrange(3))
+    for _ in range(HUNG_RECORDS):
+        producer.produce(topic, good(rng), partition=rng.randrange(3))
     if producer.flush(10):
         raise NotLanded("its records were not delivered")
     yield f"{HUNG_RECORDS} records in {topic}"

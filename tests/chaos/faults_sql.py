@@ -116,10 +116,10 @@ def column_retyped(world: World, rng: random.Random) -> Iterator[str]:
         row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
         if row is None or row[0] > RETYPED_ROWS_MAX:
             raise NotLanded(f"{table} is too big to be written anew")
-        connection.execute(f"ALTER TABLE {table} ALTER COLUMN seq TYPE numeric")
-    yield f"{table}.seq numeric"
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN tail TYPE numeric")
+    yield f"{table}.tail numeric"
     with world.connect() as connection:
-        connection.execute(f"ALTER TABLE {table} ALTER COLUMN seq TYPE bigint")
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN tail TYPE bigint")
 
 
 # --- Rights and limits of the sinks' role ---------------------------------------------------------

@@ -164,7 +164,8 @@ class Fleet:
             self.wanted.clear()
         for sink in alive:
             sink.resume()
-        return [sink.terminate(60) for sink in alive]
+            sink.send(signal.SIGTERM)
+        return [sink.wait_exit(60) for sink in alive]
 
     def keep_logs(self, directory: Path) -> None:
         for sink in self.sinks.values():

@@ -11,11 +11,12 @@ A fault is a generator function with one yield, registered by @fault:
 
 Raising NotLanded before the yield says that it could not be shown to have struck; such a fault is not
 counted, and another one takes its place. Faults that touch the same thing wait for each other;
-others overlap, up to TOGETHER of them.
+others overlap, up to TOGETHER of them. They come in hands: within one, who can goes first.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -26,7 +27,11 @@ from typing import Any, Callable, Iterator, Sequence
 from wait import DeadlineExceeded, wait_until
 
 TOGETHER = 4
+HAND = 8
+PAUSE_S = 0.5  # on average, between two
+BRISK = 0.25  # so much of what they last beyond their least, and of the pauses, is left then
 ATTEMPTS = 3  # of so many times the faults that are wanted
+STUCK_S = 300.0  # what has not healed by then never will
 FaultBody = Callable[[Any, random.Random], Iterator[str]]
 
 
@@ -101,6 +106,7 @@ class Nemesis:
     def __init__(
         self, world: Any, seed: int, wanted: int, kinds: Sequence[str],
         on_landed: Callable[[Landed], None], on_missed: Callable[[str, str], None],
+        brisk: bool = False,
     ) -> None:  # fmt: skip
         self.world = world
         self.seed = seed
@@ -108,6 +114,7 @@ class Nemesis:
         self.kinds = list(kinds)
         self.on_landed = on_landed
         self.on_missed = on_missed
+        self.haste = BRISK if brisk else 1.0
         self.toll = Toll()
         self.began = time.monotonic()
         self._free = threading.Condition()
@@ -128,7 +135,7 @@ class Nemesis:
         """Strike no more, heal what is broken, and wait for that."""
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join(300)
+            self._thread.join()
 
     # --- the schedule ---------------------------------------------------------------------------
 
@@ -141,31 +148,48 @@ class Nemesis:
             yield from (FAULTS[kind] for kind in kinds)
 
     def _run(self) -> None:
-        workers: list[threading.Thread] = []
         deck = self._deck()
+        hand: list[Fault] = []
+        strikes: list[tuple[Fault, threading.Thread]] = []
         for attempt in range(self.wanted * ATTEMPTS):
-            if not self._acquire(fault := next(deck)):
+            hand = hand or list(itertools.islice(deck, HAND))
+            fault = self._acquire(hand)
+            if fault is None:
                 break
+            hand.remove(fault)
             rng = random.Random(f"{self.seed}/{attempt}/{fault.kind}")
-            workers.append(threading.Thread(target=self._strike, args=(fault, rng), daemon=True))
-            workers[-1].start()
-            self._stop.wait(rng.expovariate(1.0))
-        for worker in workers:
-            worker.join()
+            strike = threading.Thread(target=self._strike, args=(fault, rng), daemon=True)
+            strike.start()
+            strikes = [other for other in strikes if other[1].is_alive()] + [(fault, strike)]
+            self._stop.wait(rng.expovariate(1 / (PAUSE_S * self.haste)))
+        self._wait_for(strikes)
 
-    def _acquire(self, fault: Fault) -> bool:
-        """Wait until nothing that it touches is broken; False when enough has landed."""
+    def _wait_for(self, strikes: list[tuple[Fault, threading.Thread]]) -> None:
+        """Until all is healed; and say what never was, or never came."""
+        end = time.monotonic() + STUCK_S
+        for fault, strike in strikes:
+            strike.join(max(0.0, end - time.monotonic()))
+            if strike.is_alive():
+                self.toll.failures.append(f"{fault.kind} has not ended")
+        if not self._stop.is_set() and len(self.toll.landed) < self.wanted:
+            self.toll.failures.append(f"{len(self.toll.landed)} of {self.wanted} faults landed")
+
+    def _acquire(self, hand: list[Fault]) -> Fault | None:
+        """The first that touches nothing broken; None: enough has landed, or something is stuck."""
+        end = time.monotonic() + STUCK_S
         with self._free:
-            while not self._stop.is_set():
-                if len(self.toll.landed) >= self.wanted:
-                    return False
-                if self._running < TOGETHER and self._is_free(fault):
+            while not self._is_enough() and time.monotonic() < end:
+                fault = next(filter(self._is_free, hand), None)
+                if fault and self._running < TOGETHER:
                     self._touched |= fault.touches
                     self._shared.update(fault.shares)
                     self._running += 1
-                    return True
+                    return fault
                 self._free.wait(0.2)
-        return False
+        return None
+
+    def _is_enough(self) -> bool:
+        return self._stop.is_set() or len(self.toll.landed) >= self.wanted
 
     def _is_free(self, fault: Fault) -> bool:
         touched = self._touched & (fault.touches | fault.shares)
@@ -189,7 +213,8 @@ class Nemesis:
         except (Exception, DeadlineExceeded) as error:
             self._miss(fault, f"{type(error).__name__}: {error}")
         else:
-            self._hold(fault, body, detail, rng.uniform(*fault.lasts))
+            least, most = fault.lasts
+            self._hold(fault, body, detail, rng.uniform(least, least + (most - least) * self.haste))
         finally:
             self._release(fault)
 

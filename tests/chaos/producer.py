@@ -46,7 +46,6 @@ class Stream:
         self.topics = topics
         self.share = share
         self.partitions = {topic.name: topic.partitions for topic in topics}
-        self.seqs: dict[tuple[str, int], int] = {}
         self.goal = 0
         self.produced = 0
         self.finished = threading.Event()
@@ -83,10 +82,9 @@ class Stream:
     def produce(self, producer: Producer, topic: Topic, count: int) -> None:
         """So many records in a row for one partition."""
         partition = self.rng.randrange(self.partitions[topic.name])
-        seq = self.seqs.get((topic.name, partition), 0)
-        for seq in range(seq + 1, seq + count + 1):
+        for _ in range(count):
             bad = self.rng.random() * topic.poison_every < 1
-            value = (records.poison if bad else records.good)(self.rng, seq)
+            value = (records.poison if bad else records.good)(self.rng)
             while not self.broken:
                 try:
                     producer.produce(topic.name, value, partition=partition)
@@ -94,7 +92,6 @@ class Stream:
                 except BufferError:
                     producer.poll(0.1)
         producer.poll(0)
-        self.seqs[topic.name, partition] = seq
         self.produced += count
 
 

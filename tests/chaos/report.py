@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from checker import Findings, Violation
+from broken import Outcome
+from checker import Findings
 from fleet import Fleet
 from nemesis import Landed, Toll
 
@@ -80,15 +81,19 @@ def verdict(violations: int, failures: list[str]) -> None:
     say(f"{STYLE.bold}{colour}violations: {violations}{STYLE.off}")
 
 
-def broken(
-    name: str, mistake: str, found: list[Violation], failures: list[str], landed: int, took_s: float
-) -> None:
+def broken(outcome: Outcome) -> None:
     """What became of a broken build."""
-    if found:
-        colour, outcome = STYLE.green, f"caught after {landed} faults in {took_s:.0f} s"
-    else:
-        colour, outcome = STYLE.red, f"NOT CAUGHT by {landed} faults in {took_s:.0f} s"
+    name, mistake = outcome.build.name, outcome.build.mistake
     say(f"{name:<{KIND_WIDTH}}{mistake}")
-    say(f"{'':<{KIND_WIDTH}}{colour}{outcome}{STYLE.off}")
-    for detail in [str(violation) for violation in found[:1]] or failures[:3]:
+    for detail in [outcome.violation] if outcome.violation else outcome.failures[:3]:
         say(f"{'':<{KIND_WIDTH}}{STYLE.dim}{detail[:DETAIL_WIDTH]}{STYLE.off}")
+
+
+def broken_row(outcome: Outcome) -> None:
+    """The same as a row of the table."""
+    found = bool(outcome.violation)
+    colour, word = (STYLE.green, "caught") if found else (STYLE.red, "NOT CAUGHT")
+    say(
+        f"  {outcome.build.name:<{KIND_WIDTH}}{colour}{word:<12}{STYLE.off}"
+        f"{outcome.faults:>3} faults {outcome.took_s:>5.0f} s"
+    )

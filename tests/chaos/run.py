@@ -37,6 +37,7 @@ class Options:
     strike_s: float = math.inf  # the nemesis stops after so long, whatever has landed
     drain_s: float = DRAIN_S
     any_memory: bool = False  # do not judge it
+    brisk: bool = False  # faults last about their least
     quiet: bool = False
 
 
@@ -50,6 +51,7 @@ class Run:
             self.world, options.seed, options.faults, options.kinds,
             (lambda *_: None) if options.quiet else report.landed,
             (lambda *_: None) if options.quiet else report.missed,
+            options.brisk,
         )  # fmt: skip
         self.failures: list[str] = []
         self.began = time.monotonic()
@@ -184,8 +186,8 @@ class Run:
             report.say(f"  {violation}")
         report.verdict(len(found.violations), self.failures)
 
-    def keep_logs(self, servers: Servers) -> None:
-        directory = KEPT / f"seed-{self.options.seed}"
+    def keep_logs(self, servers: Servers, name: str) -> None:
+        directory = KEPT / name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         self.world.fleet.keep_logs(directory)

@@ -9,14 +9,14 @@ import pytest
 
 CHAOS = Path(__file__).resolve().parent.parent / "chaos" / "chaos.py"
 NO_KAFKA = 75
-FAULTS = 10
-RECORDS = 60_000
+FAULTS = 40
+RECORDS = 500_000
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(360)
 def test_a_short_run(tmp_path):
     outcome = tmp_path / "outcome.json"
-    argv = [sys.executable, "-B", str(CHAOS), "--seed", "1", "--json", str(outcome)]
+    argv = [sys.executable, "-B", str(CHAOS), "--seed", "1", "--json", str(outcome), "--brisk"]
     argv += ["--faults", str(FAULTS), "--records", str(RECORDS)]
     result = subprocess.run(argv, capture_output=True, text=True)
     print(result.stdout)
@@ -26,3 +26,5 @@ def test_a_short_run(tmp_path):
     found = json.loads(outcome.read_text())
     assert found["violations"] == [] and found["failures"] == []
     assert found["faults"] >= FAULTS and found["snapshots"] > 0
+    assert len(found["kinds"]) >= FAULTS, "each fault is of another kind"
+    assert found["records"] >= RECORDS * 0.9, "all but what aborted transactions held"

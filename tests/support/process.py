@@ -24,6 +24,7 @@ from typing import IO, Mapping, Sequence
 from wait import wait_until
 
 PORT_RANGE = range(15000, 32000)  # below Linux's ephemeral ports, so no client socket takes ours
+GIVEN_PORTS: set[int] = set()  # some are listened on only later
 
 
 class ProcessDied(AssertionError):
@@ -40,14 +41,17 @@ def start_ticks(pid: int) -> str | None:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at the moment."""
+    """A loopback port nobody listens on at the moment, and that was not given before."""
     for _ in range(1000):
         port = random.choice(PORT_RANGE)
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            GIVEN_PORTS.add(port)
             return port
     raise RuntimeError("no free port found")
 
