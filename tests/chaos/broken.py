@@ -61,6 +61,7 @@ class Outcome:
     violation: str  # what gave it away; empty when nothing has
     failures: list[str]
     faults: int
+    snapshots: int
     took_s: float
 
 

@@ -43,11 +43,14 @@ def _run_one(servers: Servers, a_build: Broken, seed: int) -> Outcome:
     a_run = Run(servers, options, "broken_" + a_build.name.replace("-", "_"))
     try:
         a_run.carry_out()
-        found = [str(violation) for violation in a_run.world.checker.found.violations]
+        findings = a_run.world.checker.found
+        found = [str(violation) for violation in findings.violations]
         if not found:
             a_run.keep_logs(servers, f"broken-{a_build.name}")
         landed = len(a_run.nemesis.toll.landed)
         took_s = time.monotonic() - began
-        return Outcome(a_build, (found or [""])[0], a_run.failures, landed, took_s)
+        return Outcome(
+            a_build, (found or [""])[0], a_run.failures, landed, findings.snapshots, took_s
+        )  # fmt: skip
     finally:
         a_run.world.close()

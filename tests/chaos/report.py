@@ -95,5 +95,5 @@ def broken_row(outcome: Outcome) -> None:
     colour, word = (STYLE.green, "caught") if found else (STYLE.red, "NOT CAUGHT")
     say(
         f"  {outcome.build.name:<{KIND_WIDTH}}{colour}{word:<12}{STYLE.off}"
-        f"{outcome.faults:>3} faults {outcome.took_s:>5.0f} s"
+        f"{outcome.faults:>3} faults {outcome.snapshots:>4} snapshots {outcome.took_s:>5.0f} s"
     )
