@@ -360,6 +360,7 @@ void config_finish(struct config *config)
     free(config->table);
     free(config->instance_id);
     free(config->dead_letter_topic);
+    free(config->http_address);
     *config = (struct config){0};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "ops/http_address.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -398,6 +399,19 @@ static void check_uris(struct config_reader *reader)
     }
 }
 
+/* --- HTTP ------------------------------------------------------------------------------------- */
+
+static void check_http_address(struct config_reader *reader)
+{
+    const char *text = reader->config->http_address;
+    struct http_address address;
+
+    if (text && !http_address_parse(text, &address))
+        config_problem(reader, "SINK_HTTP_ADDRESS",
+                       "is no address to listen at; it can be host:port, as in 0.0.0.0:8080 or "
+                       "[::1]:8080, or off");
+}
+
 void config_check(struct config_reader *reader)
 {
     check_brokers(reader);
@@ -407,6 +421,7 @@ void config_check(struct config_reader *reader)
     check_name(reader, "SINK_NAME", reader->config->name);
     check_name(reader, "SINK_INSTANCE_ID", reader->config->instance_id);
     check_dead_letters(reader);
+    check_http_address(reader);
     check_sizes(reader);
     check_durability(reader);
     check_strategies(reader);

@@ -167,6 +167,9 @@ const struct option config_options[] = {
     {"SINK_INSTANCE_ID", GROUP_DELIVERY, OPTION_TEXT, FIELD(instance_id, NULL),
      .fallback_words = "host name", .doc = "Name of this instance in logs and in PostgreSQL."},
 
+    {"SINK_HTTP_ADDRESS", GROUP_LOGGING, OPTION_TEXT, FIELD(http_address, "0.0.0.0:8080"),
+     .doc = "Where health, metrics and the status page are served: host:port, with port 0 for any "
+            "free one; or off."},
     {"SINK_LOG_LEVEL", GROUP_LOGGING, OPTION_CHOICE, FIELD(log_level, "info"),
      .choices = log_levels, .doc = "The least important lines to write."},
     {"SINK_LOG_FORMAT", GROUP_LOGGING, OPTION_CHOICE, FIELD(log_format, "auto"),

@@ -20,7 +20,7 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_TARGET] = "PostgreSQL and tables",
     [GROUP_BATCHING] = "Batches and connections",
     [GROUP_DELIVERY] = "Delivery",
-    [GROUP_LOGGING] = "Logging",
+    [GROUP_LOGGING] = "Health, metrics and logs",
 };
 
 /* --- In effect -------------------------------------------------------------------------------- */

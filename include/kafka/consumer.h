@@ -19,6 +19,7 @@ struct consumer {
     struct reader reader;
     struct assignment assignment;
     struct consumer_counts counts;
+    bool member; /* of the group, with a share of the partitions, if only an empty one */
     void (*on_fatal)(void *opaque, const char *reason); /* librdkafka can't go on */
     void *opaque;
 

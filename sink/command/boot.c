@@ -1,6 +1,7 @@
 /* Each step opens what it needs and closes it: the loop's own connections come later. */
 #include "command/boot.h"
 
+#include "ops/http.h"
 #include "pg/migrate.h"
 #include "pg/session.h"
 
@@ -8,7 +9,7 @@
 #include <sys/resource.h>
 
 /* What is open without PostgreSQL (the loop, the log, librdkafka's pipes), and some brokers. */
-enum { FILES_MIN = 48 };
+enum { FILES_MIN = 48, HTTP_FILES = HTTP_CONNECTIONS + 2 };
 
 int boot_exit_code(const struct err *err)
 {
@@ -37,7 +38,8 @@ static int fail(const char *event, const struct err *err)
 
 int boot_limits(const struct config *config)
 {
-    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max;
+    bool serves = strcmp(config->http_address, "off") != 0;
+    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max + (serves ? HTTP_FILES : 0);
     struct rlimit limit = {0};
     struct err err;
 
@@ -49,9 +51,9 @@ int boot_limits(const struct config *config)
         return EXIT_DONE;
     err_set(&err, ERR_CONFIG,
             "the limit of open files (ulimit -n) is %llu: at least %llu are needed with "
-            "SINK_POOL_MAX=%lld",
+            "SINK_POOL_MAX=%lld and SINK_HTTP_ADDRESS=%s",
             (unsigned long long)limit.rlim_cur, (unsigned long long)needed,
-            (long long)config->pool_max);
+            (long long)config->pool_max, config->http_address);
     return fail("too few files", &err);
 }
 

@@ -1,7 +1,7 @@
 /*
  * `pgsluice run`: boot, serve, drain.
  *
- *   boot (blocking):  limits -> schema -> tables -> topics -> first start
+ *   boot (blocking):  limits -> HTTP's port -> schema -> tables -> topics -> first start
  *   SERVING --signal--> FLUSHING --nothing left--> TELLING --answered--> LEAVING --left--> CLOSING
  *      |                    |                         |                     ^  |              ^
  *      |                    +--- the time that leaving needs is left -------+  +-- time over --+
@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "command/boot.h"
 #include "command/first_start.h"
+#include "command/monitor.h"
 #include "command/watchdog.h"
 #include "config_postgres.h"
 #include "dispatch/intake.h"
@@ -54,6 +55,8 @@ struct run {
     struct watchdog watchdog;
     struct dead_letter_topic dead_letter_topic;
     struct credentials credentials;
+    struct monitor monitor;
+    bool draining;
     enum run_state state;
     int64_t started_ms;
     int64_t drain_deadline_ms;
@@ -76,6 +79,7 @@ static void set_state(struct run *run, enum run_state to)
 static void close_all(struct run *run)
 {
     set_state(run, RUN_CLOSING);
+    monitor_close(&run->monitor);
     watchdog_close(&run->watchdog);
     dispatcher_close(&run->dispatcher);
     consumer_close(&run->consumer);
@@ -138,6 +142,7 @@ static void on_signal(uv_signal_t *handle, int number)
     }
     log_info("draining", LOG_INT("signal", number));
     watchdog_stop(&run->watchdog); /* the drain has its own deadline */
+    run->draining = true;
     set_state(run, RUN_FLUSHING);
     run->signalled_ms = clock_now_ms();
     run->drain_deadline_ms = clock_now_ms() + run->config->drain_timeout_ms;
@@ -246,6 +251,14 @@ static struct letters_hooks open_dead_letter_topic(struct run *run)
     return dead_letter_topic_hooks(&run->dead_letter_topic);
 }
 
+static void open_monitor(struct run *run)
+{
+    run->monitor.dispatcher = &run->dispatcher;
+    run->monitor.consumer = &run->consumer;
+    run->monitor.draining = &run->draining;
+    monitor_open(&run->monitor, &run->loop);
+}
+
 static void open_all(struct run *run)
 {
     struct dispatcher_hooks hooks;
@@ -264,6 +277,7 @@ static void open_all(struct run *run)
         hooks.letters = open_dead_letter_topic(run);
     dispatcher_open(&run->dispatcher, &run->loop, run->config, &hooks);
     watchdog_open(&run->watchdog, &run->loop, run->config, run->client, &run->dispatcher);
+    open_monitor(run);
     if (!consumer_subscribe(&run->consumer, &err)) {
         log_error("can't subscribe", LOG_ERR(&err));
         run->exit_code = boot_exit_code(&err);
@@ -291,6 +305,7 @@ static void destroy_clients(const struct run *run)
 static void finish_all(struct run *run)
 {
     log_summary(run);
+    monitor_finish(&run->monitor);
     dispatcher_finish(&run->dispatcher);
     consumer_finish(&run->consumer);
     credentials_finish(&run->credentials);
@@ -316,10 +331,23 @@ static bool create_clients(struct run *run, struct err *err)
     return false;
 }
 
+static int boot_monitor(struct run *run)
+{
+    struct err err;
+
+    if (monitor_listen(&run->monitor, run->config, &err))
+        return EXIT_DONE;
+    log_error("HTTP can't be served", LOG_ERR(&err));
+    return boot_exit_code(&err);
+}
+
 static int boot(struct run *run)
 {
     struct err err;
     int code = boot_limits(run->config);
+
+    if (code == EXIT_DONE)
+        code = boot_monitor(run);
 
     if (code == EXIT_DONE)
         code = boot_schema(run->config);
@@ -341,15 +369,17 @@ static int boot(struct run *run)
 
 int command_run(const struct config *config)
 {
-    struct run run = {.config = config, .started_ms = clock_now_ms()};
+    struct run run = {.config = config, .monitor.fd = -1, .started_ms = clock_now_ms()};
 
     set_workers(config);
     log_info("starting", LOG_STR("version", PGSLUICE_VERSION),
              LOG_STR("librdkafka", rd_kafka_version_str()), LOG_STR("sink", config->name),
              LOG_STR("topics", config->topics), LOG_STR("instance", config->instance_id));
     int code = boot(&run);
-    if (code != EXIT_DONE)
+    if (code != EXIT_DONE) {
+        monitor_abandon(&run.monitor);
         return code;
+    }
     open_all(&run);
     uv_run(&run.loop, UV_RUN_DEFAULT);
     finish_all(&run);

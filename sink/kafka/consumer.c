@@ -181,6 +181,7 @@ static void add_partition(struct consumer *consumer, const rd_kafka_topic_partit
 static void on_assign(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
     consumer->counts.assigns_count++;
+    consumer->member = true;
     committer_set_rebalancing(&consumer->committer, false);
     if (list->cnt > 0)
         log_rebalance("assigned", list);
@@ -217,6 +218,7 @@ static void on_revoke(struct consumer *consumer, const rd_kafka_topic_partition_
 
     consumer->counts.revokes_count++;
     consumer->counts.losses_count += lost;
+    consumer->member &= !lost;
     committer_set_rebalancing(&consumer->committer, true);
     if (list->cnt > 0)
         log_rebalance(lost ? "lost" : "revoked", list);

@@ -39,8 +39,9 @@ def sink_program() -> Path:
 
 
 def clean_environment() -> dict[str, str]:
-    """This process's environment without what would configure a sink."""
-    return {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    """This process's environment without what would configure a sink, but for HTTP's port: many run here."""
+    environment = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    return {**environment, "SINK_HTTP_ADDRESS": "off"}
 
 
 class Sink:

@@ -1,0 +1,39 @@
+/*
+ * What can be seen of a running sink from outside: HTTP's resources, filled from its parts.
+ *
+ * It only looks: the parts are the run's, and live longer. Thread: loop.
+ */
+#ifndef COMMAND_MONITOR_H
+#define COMMAND_MONITOR_H
+
+#include "command/health.h"
+#include "kafka/consumer.h"
+#include "ops/http.h"
+
+struct monitor {
+    const struct config *config; /* borrowed, as are the others */
+    const struct dispatcher *dispatcher;
+    const struct consumer *consumer;
+    const bool *draining;
+    int64_t started_ms; /* Unix time */
+
+    /* private: */
+    int fd; /* listens; -1: SINK_HTTP_ADDRESS=off */
+    struct http http;
+};
+
+/* Before the servers are asked for anything. False (ERR_CONFIG): the address can't be had. */
+bool monitor_listen(struct monitor *monitor, const struct config *config,
+                    struct err *err) MUST_CHECK;
+
+/* Instead of monitor_open. */
+void monitor_abandon(struct monitor *monitor);
+
+/* The fields above are set. */
+void monitor_open(struct monitor *monitor, uv_loop_t *loop);
+
+/* monitor_finish after the loop has run its close callbacks. */
+void monitor_close(struct monitor *monitor);
+void monitor_finish(struct monitor *monitor);
+
+#endif
