@@ -22,7 +22,7 @@ from records import ROW_IS_RIGHT, Topic
 from truth import BINDER, DIGEST_DIGITS, WORD, Sums, Truth
 
 INTERVAL_S = 0.5
-WORK_SHARE = 4  # it rests four times as long as it works
+WORK_SHARE = 2  # it rests twice as long as it works
 STANDBY_EVERY = 4  # so many snapshots are of the standby, which is to be right as well
 EXAMPLES = 10
 LOCK_TIMEOUT_S = 3

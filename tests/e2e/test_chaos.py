@@ -11,12 +11,13 @@ CHAOS = Path(__file__).resolve().parent.parent / "chaos" / "chaos.py"
 NO_KAFKA = 75
 FAULTS = 40
 RECORDS = 500_000
+SEED = 415  # strikes first with kinds of which one alone makes a broker start anew, which takes long
 
 
 @pytest.mark.limit(360)
 def test_a_short_run(tmp_path):
     outcome = tmp_path / "outcome.json"
-    argv = [sys.executable, "-B", str(CHAOS), "--seed", "1", "--json", str(outcome), "--brisk"]
+    argv = [sys.executable, "-B", str(CHAOS), "--seed", str(SEED), "--json", str(outcome), "--brisk"]
     argv += ["--faults", str(FAULTS), "--records", str(RECORDS)]
     result = subprocess.run(argv, capture_output=True, text=True)
     print(result.stdout)
