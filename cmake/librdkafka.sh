@@ -72,12 +72,13 @@ mkdir -p "$cache"
 exec 9>"$folder.lock"
 flock 9
 if ! built; then
-    echo "librdkafka: building $version ($variant)" >&2
     log=$folder.log
+    echo "librdkafka: fetching $version from npm, then compiling it ($variant): 1 to 3 minutes, once" >&2
     work=$(mktemp -d "$cache/build.XXXXXX")
     exec 3>&1 4>&2 >"$log" 2>&1
     trap finish EXIT
     fetch
+    echo "librdkafka: compiling; its output goes to $log" >&4
     build
     assemble
     exec >&3 2>&4

@@ -33,7 +33,8 @@ GROUP = "demo"
 PARTITIONS = 12
 RECORDS_PER_MOCK_PARTITION = 16_000  # it keeps 5 MiB per partition
 DEADLINE_S = 120.0
-NOTE_WIDTH = 24
+BAR_WIDTH = 24
+LINE_WIDTH = 79
 
 
 class DemoFailed(Exception):
@@ -65,8 +66,11 @@ def cell(value: Any) -> str:
         return f"{value:,.2f}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03d}"
-    text = " ".join(str(value).split())
-    return text if len(text) <= NOTE_WIDTH else text[: NOTE_WIDTH - 3] + "..."
+    return " ".join(str(value).split())
+
+
+def fitted(line: str) -> str:
+    return line if len(line) <= LINE_WIDTH else line[: LINE_WIDTH - 3] + "..."
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -78,7 +82,7 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
     def line(cells: Sequence[str]) -> str:
         parts = [c.rjust(w) if n else c.ljust(w) for c, w, n in zip(cells, widths, numeric)]
-        return ("  " + "  ".join(parts)).rstrip()
+        return fitted(("  " + "  ".join(parts)).rstrip())
 
     say(line(names))
     for text in texts:
@@ -186,7 +190,7 @@ def show_sources(postgres: Postgres) -> None:
     rows = postgres.query(sql)
     most = max((row[1] for row in rows), default=1)
     names = ("source", "rows", "sum(amount)", "")
-    table(names, [(*row, "#" * round(NOTE_WIDTH * row[1] / most)) for row in rows])
+    table(names, [(*row, "#" * round(BAR_WIDTH * row[1] / most)) for row in rows])
 
 
 def show_rows(postgres: Postgres) -> None:
@@ -223,11 +227,12 @@ def look_around(sink: Sink, broker_pid: int) -> None:
     producer = shlex.quote(os.environ["PGSLUICE_SUPPORT_DIR"] + "/produce_orders")
     heading("It goes on running: Ctrl-C ends it")
     say(f"  psql -h {env['PGHOST']} -p {env['PGPORT']} -U {env['PGUSER']} -d {env['PGDATABASE']}")
-    say(f"  Kafka at {sink.kafka.bootstrap}, topic {TOPIC}; more orders, here one in 100 of them bad:")
+    say(f"  Kafka at {sink.kafka.bootstrap}, topic {TOPIC}")
+    say("  more orders, one in 100 of them bad:")
     say(f"  {producer} \\")
     partitions = len(sink.kafka.partitions(TOPIC))
-    say(f"    --bootstrap {sink.kafka.bootstrap} --topic {TOPIC} --partitions {partitions} \\")
-    say("    --first 1000000 --records 1000 --poison-every 100")
+    say(f"    --bootstrap {sink.kafka.bootstrap} --topic {TOPIC} \\")
+    say(f"    --partitions {partitions} --first 1000000 --records 1000 --poison-every 100")
     say(f"  sink's log: {sink.log}")
     say(f"  processes: pgsluice {sink.pid}, PostgreSQL {sink.postgres.pid}, Kafka {broker_pid}")
     forever = threading.Event()
