@@ -250,14 +250,20 @@ static int count_name(const struct command *command, int count, char **words)
     return strcmp(command->name, words[0]) == 0;
 }
 
+/* The longest name counts: a command may be a group too. */
 static const struct command *find_command(int count, char **words, int *named)
 {
+    const struct command *found = NULL;
+
+    *named = 0;
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        *named = count_name(&commands[i], count, words);
-        if (*named > 0)
-            return &commands[i];
+        int words_count = count_name(&commands[i], count, words);
+        if (words_count > *named) {
+            *named = words_count;
+            found = &commands[i];
+        }
     }
-    return NULL;
+    return found;
 }
 
 static bool is_group(const char *word)

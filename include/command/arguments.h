@@ -1,6 +1,6 @@
 /*
- * The options of a command, from a table: --topic orders or --topic=orders, --limit 10, --json.
- * Thread: main.
+ * The options of a command, from a table: --topic orders or --topic=orders, --limit 10, --json; and
+ * a word that is no option, where the command takes one. Thread: main.
  */
 #ifndef COMMAND_ARGUMENTS_H
 #define COMMAND_ARGUMENTS_H
@@ -11,6 +11,7 @@ enum argument_type {
     ARGUMENT_FLAG,   /* bool; takes no value */
     ARGUMENT_TEXT,   /* const char *, borrowed from the words */
     ARGUMENT_NUMBER, /* int64_t */
+    ARGUMENT_WORD,   /* const char *, borrowed; its name is only shown, and one table has one */
 };
 
 struct argument {

@@ -18,8 +18,17 @@ static bool is_named(const struct argument *argument, const char *word)
 static const struct argument *find(const struct argument *known, const char *word)
 {
     for (; known->name; known++)
-        if (is_named(known, word))
+        if (known->type != ARGUMENT_WORD && is_named(known, word))
             return known;
+    return NULL;
+}
+
+/* Where a word that is no option goes; NULL: nowhere, or it has its word. */
+static const struct argument *find_word(const struct argument *known, void *into)
+{
+    for (; known->name; known++)
+        if (known->type == ARGUMENT_WORD)
+            return *(const char **)((char *)into + known->offset) ? NULL : known;
     return NULL;
 }
 
@@ -39,7 +48,8 @@ static bool fail_unknown(const struct argument *known, const char *word,
         return fail(fault, word, "takes options only, settings are environment variables");
     suggest_consider(&best, word, "--help");
     for (; known->name; known++)
-        suggest_consider(&best, word, known->name);
+        if (known->type != ARGUMENT_WORD)
+            suggest_consider(&best, word, known->name);
     fault->suggestion = best.word;
     return fail(fault, word, "unknown option");
 }
@@ -73,8 +83,8 @@ static bool set_value(const struct argument *argument, const char *text, void *i
 }
 
 /* Takes one word, or two. Returns how many; 0: there is a fault. */
-static int take(const struct argument *argument, int count, char **words, void *into,
-                struct arguments_fault *fault)
+static int take_option(const struct argument *argument, int count, char **words, void *into,
+                       struct arguments_fault *fault)
 {
     const char *value = strchr(words[0], '=');
 
@@ -91,15 +101,25 @@ static int take(const struct argument *argument, int count, char **words, void *
     return set_value(argument, words[1], into, fault) ? 2 : 0;
 }
 
+static int take(const struct argument *known, int count, char **words, void *into,
+                struct arguments_fault *fault)
+{
+    const struct argument *word = words[0][0] == '-' ? NULL : find_word(known, into);
+    const struct argument *option = find(known, words[0]);
+
+    if (word)
+        return set_value(word, words[0], into, fault);
+    if (option)
+        return take_option(option, count, words, into, fault);
+    return fail_unknown(known, words[0], fault);
+}
+
 bool arguments_parse(const struct argument *known, int count, char **words, void *into,
                      struct arguments_fault *fault)
 {
     *fault = (struct arguments_fault){0};
     while (count > 0) {
-        const struct argument *argument = find(known, words[0]);
-        if (!argument)
-            return fail_unknown(known, words[0], fault);
-        int taken = take(argument, count, words, into, fault);
+        int taken = take(known, count, words, into, fault);
         if (taken == 0)
             return false;
         count -= taken;

@@ -37,17 +37,18 @@ static const struct argument known[] = {
 static struct options options;
 static struct arguments_fault fault;
 
-static bool parse(const char *const *words)
+static bool parse(const struct argument *table, const char *const *words)
 {
     int count = 0;
 
     options = (struct options){.limit = 7};
     while (words[count])
         count++;
-    return arguments_parse(known, count, (char **)(uintptr_t)words, &options, &fault);
+    return arguments_parse(table, count, (char **)(uintptr_t)words, &options, &fault);
 }
 
-#define PARSE(...) parse((const char *[]){__VA_ARGS__, NULL})
+#define PARSE_WITH(table, ...) parse(table, (const char *[]){__VA_ARGS__, NULL})
+#define PARSE(...)             PARSE_WITH(known, __VA_ARGS__)
 
 static void values_replace_defaults(void **state)
 {
@@ -108,6 +109,26 @@ static void what_is_wrong_is_said(void **state)
     assert_fault(PARSE("--limit=99999999999999999999"), range, "99999999999999999999", NULL);
 }
 
+static void one_word_may_be_no_option(void **state)
+{
+    static const struct argument with_word[] = {
+        {.name = "NAME",
+         .type = ARGUMENT_WORD,
+         .offset = offsetof(struct options, topic),
+         .doc = "Which one."},
+        {.name = "--json", .type = ARGUMENT_FLAG, .offset = offsetof(struct options, json)},
+        {0},
+    };
+
+    (void)state;
+    assert_true(PARSE_WITH(with_word, "--json", "nightly"));
+    assert_string_equal(options.topic, "nightly");
+    assert_true(options.json);
+    assert_fault(PARSE_WITH(with_word, "nightly", "weekly"),
+                 "takes options only, settings are environment variables", "weekly", NULL);
+    assert_fault(PARSE_WITH(with_word, "NAME", "--NAME"), "unknown option", "--NAME", NULL);
+}
+
 static void help_has_a_line_for_each(void **state)
 {
     struct buffer out = {0};
@@ -127,6 +148,7 @@ int main(void)
         cmocka_unit_test(a_value_may_stand_behind_an_equals_sign),
         cmocka_unit_test(a_value_may_look_like_an_option),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(one_word_may_be_no_option),
         cmocka_unit_test(help_has_a_line_for_each),
     };
 
