@@ -27,6 +27,7 @@ struct progress_display {
     void *opaque;
     bool is_terminal;
     bool colour;
+    int64_t line_ms;   /* between two lines of the log */
     int64_t logged_ms; /* monotonic; the last line */
 };
 

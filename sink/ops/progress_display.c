@@ -61,7 +61,7 @@ static void log_progress(struct progress_display *display, const struct progress
     struct progress_sum sum = progress_sum(progress);
     int64_t left_ms = progress_rate_left_ms(&display->rate, sum.left_count);
 
-    if (clock_now_ms() - display->logged_ms < LINE_MS)
+    if (clock_now_ms() - display->logged_ms < display->line_ms)
         return;
     display->logged_ms = clock_now_ms();
     log_info("backfill progress", LOG_STR("name", progress->name),
@@ -111,6 +111,7 @@ void progress_display_open(struct progress_display *display, uv_loop_t *loop, pr
                                          .opaque = opaque,
                                          .is_terminal = terminal,
                                          .colour = !is_set("NO_COLOR"),
+                                         .line_ms = LINE_MS,
                                          .logged_ms = clock_now_ms()};
     uv_timer_init(loop, &display->timer);
     display->timer.data = display;

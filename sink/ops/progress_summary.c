@@ -63,7 +63,7 @@ static void append_sums(struct buffer *out, const struct progress *progress,
 
 /* --- The partitions --------------------------------------------------------------------------- */
 
-enum column {
+enum progress_column {
     PARTITION,
     RECORDS,
     FIRST_OFFSET,
@@ -106,7 +106,7 @@ static void append_state(struct buffer *out, const struct progress_range *partit
 
 /* Without a partition: the title. */
 static const char *cell(struct buffer *text, const struct progress_range *partition,
-                        enum column column)
+                        enum progress_column column)
 {
     buffer_reset(text);
     if (!partition)
@@ -149,7 +149,7 @@ static void measure(const struct progress *progress, int *widths)
         widths[i] = (int)strlen(titles[i]);
     for (size_t at = 0; (ranges = progress_partition(progress, at, &partition)) > 0; at += ranges)
         for (int i = 0; i < COLUMNS; i++) {
-            int width = (int)strlen(cell(&text, &partition, (enum column)i));
+            int width = (int)strlen(cell(&text, &partition, (enum progress_column)i));
             widths[i] = width > widths[i] ? width : widths[i];
         }
     buffer_finish(&text);
@@ -166,7 +166,7 @@ static void append_row(struct buffer *out, const struct progress_range *partitio
         bool right = i >= RECORDS && i <= LAST_OFFSET;
         int width = right ? widths[i] : i == last ? 0 : -widths[i];
         buffer_printf(out, "%s%*s", i > 0 ? "  " : "", width,
-                      cell(&text, partition, (enum column)i));
+                      cell(&text, partition, (enum progress_column)i));
     }
     buffer_append_text(out, "\n");
     buffer_finish(&text);
