@@ -12,7 +12,9 @@ from typing import Any, Mapping
 
 import report
 from faults import let_pass
+from fleet import RUNNING
 from nemesis import Nemesis
+from process import tail
 from servers import Servers
 from wait import DeadlineExceeded, wait_until
 from world import World
@@ -80,7 +82,7 @@ class Run:
         world = self.world
         world.workload.aim(self._share(1))
         world.fleet.start()
-        wait_until(self._has_begun, BEGIN_S, "every replica owns a partition")
+        wait_until(self._has_begun, BEGIN_S, self._not_begun)
         world.checker.start()
         self.nemesis.start()
         end = time.monotonic() + self.options.strike_s
@@ -103,6 +105,10 @@ class Run:
         if primary.scalar("SELECT to_regclass('pgsluice.offsets')") is None:
             return False
         return int(primary.scalar(sql, [self.world.name])) == len(self.world.fleet.running())
+
+    def _not_begun(self) -> str:
+        words = [f"sink-{n}: {tail(self.world.fleet.sinks[n].log, 2)}" for n in RUNNING]
+        return "\n".join(["every replica owns a partition", *words])
 
     def _goal(self) -> int:
         """Records to be produced by now: even when faults are slow, some flow all the time."""
