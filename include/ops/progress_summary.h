@@ -21,8 +21,8 @@
  *     gone to retention unread             0
  *     = offsets in range           5,001,204
  *
- *   PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET  FIRST TIME (UTC)     LAST TIME (UTC)
- *   orders[0]  416,667             0      416,766  2026-08-20 11:00:00  2026-11-20 10:59:59
+ *   PARTITION  RECORDS  FIRST    LAST  FIRST TIME (UTC)     LAST TIME (UTC)
+ *   orders[0]  416,667      0  416766  2026-08-20 11:00:00  2026-11-20 10:59:59
  *
  * Of a run that is not complete, also what is left and the states; of a halted partition the
  * reason.

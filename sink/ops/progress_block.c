@@ -69,7 +69,7 @@ static void put_count(struct block *block, struct text_line *line, enum text_col
                       int64_t count, const char *what)
 {
     progress_text_count(&block->text, count);
-    buffer_append_text(&block->text, what);
+    buffer_printf(&block->text, " %s", what);
     put(block, line, colour, gap(block, line));
 }
 
@@ -166,7 +166,7 @@ static void put_figures(struct block *block)
 {
     struct text_line line = begin_line(block);
 
-    put_count(block, &line, TEXT_PLAIN, block->sum.rows_count, " rows");
+    put_count(block, &line, TEXT_PLAIN, block->sum.rows_count, "rows");
     put_speed(block, &line);
     buffer_printf(&block->text, "%s %s ", progress_state_name(block->progress->state),
                   block->progress->state == PROGRESS_RUNNING ? "for" : "after");
@@ -184,13 +184,14 @@ static void put_others(struct block *block)
     if (sum->dead_letters_count + sum->skipped_count + sum->lost_count + sum->empty_count == 0)
         return;
     if (sum->lost_count > 0)
-        put_count(block, &line, TEXT_RED, sum->lost_count, " offsets gone to retention");
+        put_count(block, &line, TEXT_RED, sum->lost_count, "gone to retention unread");
     if (sum->dead_letters_count > 0)
-        put_count(block, &line, TEXT_YELLOW, sum->dead_letters_count, " dead letters");
+        put_count(block, &line, TEXT_YELLOW, sum->dead_letters_count,
+                  sum->dead_letters_count == 1 ? "dead letter" : "dead letters");
     if (sum->skipped_count > 0)
-        put_count(block, &line, TEXT_PLAIN, sum->skipped_count, " skipped");
+        put_count(block, &line, TEXT_PLAIN, sum->skipped_count, "skipped");
     if (sum->empty_count > 0)
-        put_count(block, &line, TEXT_DIM, sum->empty_count, " offsets without a record");
+        put_count(block, &line, TEXT_DIM, sum->empty_count, "without a record");
     end_line(block);
 }
 

@@ -77,8 +77,8 @@ enum progress_column {
 static const char *const titles[] = {
     [PARTITION] = "PARTITION",
     [RECORDS] = "RECORDS",
-    [FIRST_OFFSET] = "FIRST OFFSET",
-    [LAST_OFFSET] = "LAST OFFSET",
+    [FIRST_OFFSET] = "FIRST",
+    [LAST_OFFSET] = "LAST",
     [FIRST_TIME] = "FIRST TIME (UTC)",
     [LAST_TIME] = "LAST TIME (UTC)",
     [STATE] = "STATE",
@@ -89,7 +89,7 @@ static void append_offset(struct buffer *out, int64_t offset)
     if (offset < 0)
         buffer_append_text(out, "-");
     else
-        progress_text_count(out, offset);
+        buffer_printf(out, "%" PRId64, offset);
 }
 
 static void append_state(struct buffer *out, const struct progress_range *partition)

@@ -93,8 +93,11 @@ static void what_is_no_row_is_said_once_there_is_some(void **state)
     ranges[1].records_count -= 50;
     ranges[1].rows_count -= 50;
     ranges[1].lost_count = 40;
-    assert_says("40 offsets gone to retention   4 dead letters   3 skipped   "
-                "10 offsets without a record\n");
+    assert_says("\n40 gone to retention unread   4 dead letters   3 skipped   "
+                "10 without a record\n");
+    ranges[0].rows_count += 3;
+    ranges[0].dead_letters_count = 1;
+    assert_says("   1 dead letter   3 skipped");
 }
 
 static void a_halted_partition_says_why(void **state)

@@ -97,9 +97,9 @@ static void it_reads_like_this(void **state)
         "  gone to retention unread                0\n"
         "  = offsets in range                  3,000\n"
         "\n"
-        "PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET  FIRST TIME (UTC)     LAST TIME (UTC)\n"
-        "orders[0]    2,990         1,000        3,999  2026-11-20 05:00:00  2026-11-20 07:00:00\n"
-        "orders[1]        0             -            -  -                    -\n");
+        "PARTITION  RECORDS  FIRST  LAST  FIRST TIME (UTC)     LAST TIME (UTC)\n"
+        "orders[0]    2,990   1000  3999  2026-11-20 05:00:00  2026-11-20 07:00:00\n"
+        "orders[1]        0      -     -  -                    -\n");
 }
 
 static void what_is_left_is_part_of_the_sum(void **state)
