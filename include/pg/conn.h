@@ -11,6 +11,7 @@
 
 #include "base/slice.h"
 #include "pg/conn_error.h"
+#include "pg/primary.h"
 #include "pg/session.h"
 
 #include <libpq-fe.h>
@@ -61,6 +62,7 @@ struct conn {
     conn_state_cb
         on_state; /* the pool's; err is set on CONN_CONNECTING -> CONN_CLOSED and on a loss */
     void *opaque; /* the pool's */
+    struct primary primary; /* the pool's: whom it has reached */
     int64_t idle_since_ms;
 
     /* private: */
@@ -87,6 +89,9 @@ void conn_run(struct conn *conn, const char *sql, struct conn_job *job);
 
 /* Ends a connection whose query could not be sent; the job learns of it. For the pool's tick. */
 void conn_check(struct conn *conn);
+
+/* Puts the server's name in front of the text. */
+void conn_blame(const struct conn *conn, struct err *err);
 
 /* The server's process of a connection that stands. */
 int conn_backend_pid(const struct conn *conn);

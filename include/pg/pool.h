@@ -3,7 +3,9 @@
  *
  * It keeps `min` connections open, opens more up to `max` while somebody finds none idle, closes
  * surplus ones that were idle for a minute, and reconnects lost ones with backoff and jitter, for
- * ever. Only one attempt is under way at a time. Thread: loop.
+ * ever. Only one attempt is under way at a time. All of them are with one server: another cluster,
+ * or a former primary, is refused, and a new primary ends the sessions with the one before. Thread:
+ * loop.
  */
 #ifndef PG_POOL_H
 #define PG_POOL_H
@@ -37,7 +39,10 @@ struct pool {
     struct conn_list connecting;
     struct conn_list idle;
     struct conn_list busy; /* querying and copying */
-    uv_timer_t timer;      /* connect timeout, next attempt, surplus */
+    struct conn *greeting; /* the connection that is asked who it is; NULL: none */
+    struct conn_job greeting_job;
+    struct primary primary; /* the one that was seen last */
+    uv_timer_t timer;       /* connect timeout, next attempt, surplus */
     int64_t next_attempt_ms;
     int64_t attempt_deadline_ms;
     int64_t away_since_ms; /* 0: it is there */

@@ -334,6 +334,11 @@ void conn_check(struct conn *conn)
         lose(conn);
 }
 
+void conn_blame(const struct conn *conn, struct err *err)
+{
+    err_context(err, "PostgreSQL at %s port %s", PQhost(conn->pg), PQport(conn->pg));
+}
+
 int conn_backend_pid(const struct conn *conn)
 {
     return PQbackendPID(conn->pg);

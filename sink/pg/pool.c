@@ -5,6 +5,13 @@
  *      ^                          |            |                             |
  *      +---------- refused -------+-- surplus -+------------ lost -----------+
  *
+ * A new connection is asked who it is before it counts as idle: it still is `greeting` then, and on
+ * the list of those that connect. The race that this prevents, with two hosts in PGHOST:
+ * 1. Host a fails; its standby b is promoted, and is written to.
+ * 2. a comes back. It knows nothing of b, and takes writes.
+ * 3. The next connection is to a, for it is named first. There, positions are those of step 1: it
+ *    would look like a database that went back in time, and records would go to both from then on.
+ *
  * One timer, `tick`, does what time brings: an attempt that takes too long is given up, the next
  * one starts when its delay is over, a surplus connection is closed.
  */
@@ -15,6 +22,7 @@
 #include "base/memory.h"
 #include "ops/log.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 enum { TICK_MS = 50, SURPLUS_IDLE_MS = 60000 };
@@ -31,8 +39,10 @@ static size_t count(const struct conn_list *list)
     return n;
 }
 
-static struct conn_list *list_of(struct pool *pool, enum conn_state state)
+static struct conn_list *list_of(struct pool *pool, const struct conn *conn, enum conn_state state)
 {
+    if (conn == pool->greeting && state != CONN_CLOSED)
+        return &pool->connecting;
     switch (state) {
     case CONN_CLOSED:
         return &pool->closed;
@@ -82,18 +92,116 @@ static void note_success(struct pool *pool)
     pool->options.on_found(pool->options.opaque, away_ms);
 }
 
+/* Whom a new connection has reached. */
+
+/* Sessions with a former primary: what they have under way there must not go on. */
+static void close_former(struct pool *pool)
+{
+    for (size_t i = 0; i < pool->max; i++) {
+        struct conn *conn = &pool->conns[i];
+        if (conn->state == CONN_CLOSED || !primary_is_former(&conn->primary, &pool->primary))
+            continue;
+        pool->lost_one = true; /* the positions are another server's from now on */
+        conn_close(conn);
+    }
+}
+
+static void note_primary(struct pool *pool, const struct primary *primary)
+{
+    bool later = primary_is_former(&pool->primary, primary);
+
+    if (later)
+        log_warn("another primary has taken over", LOG_INT("timeline", primary->timeline),
+                 LOG_INT("former_timeline", pool->primary.timeline));
+    if (later || !pool->primary.cluster[0])
+        pool->primary = *primary;
+}
+
+static void accept_conn(struct pool *pool, struct conn *conn)
+{
+    note_primary(pool, &conn->primary);
+    pool->greeting = NULL;
+    TAILQ_REMOVE(&pool->connecting, conn, entry);
+    TAILQ_INSERT_TAIL(&pool->idle, conn, entry);
+    close_former(pool);
+    note_success(pool);
+}
+
+/* The next attempt begins with the next host. */
+static void refuse_conn(struct pool *pool, struct conn *conn, struct err *err)
+{
+    conn_blame(conn, err);
+    conn_close(conn);
+    pool->first_server++;
+    note_failure(pool, err, true);
+}
+
+static void on_greeting(struct conn_job *job, const PGresult *result)
+{
+    struct pool *pool = (struct pool *)((char *)job - offsetof(struct pool, greeting_job));
+
+    if (!primary_parse(result, &pool->greeting->primary))
+        log_debug("the server does not say which one it is");
+}
+
+static void note_silence(struct pool *pool)
+{
+    struct err err;
+
+    err_set(&err, ERR_OUTAGE, "PostgreSQL did not answer in %d s", SESSION_ATTEMPT_MS / 1000);
+    note_failure(pool, &err, true);
+}
+
+static void note_failed_greeting(struct pool *pool, const struct err *err)
+{
+    if (clock_now_ms() >= pool->attempt_deadline_ms)
+        note_silence(pool); /* we have closed it */
+    else
+        note_failure(pool, err, true);
+}
+
+/* One that may not say it, as some services' do not, is taken as it is. */
+static void on_greeted(struct conn_job *job, const struct conn_error *error)
+{
+    struct pool *pool = (struct pool *)((char *)job - offsetof(struct pool, greeting_job));
+    struct conn *conn = pool->greeting;
+    struct err err;
+
+    if (error && !error->lost)
+        log_debug("the server does not say which one it is", LOG_ERR(&error->err));
+    if (error && error->lost)
+        note_failed_greeting(pool, &error->err);
+    else if (primary_may_follow(&conn->primary, &pool->primary, &err))
+        accept_conn(pool, conn);
+    else
+        refuse_conn(pool, conn, &err);
+}
+
+static void greet(struct pool *pool, struct conn *conn)
+{
+    conn->primary = (struct primary){0};
+    pool->greeting_job = (struct conn_job){.on_result = on_greeting, .on_done = on_greeted};
+    conn_run(conn, primary_sql, &pool->greeting_job);
+}
+
 static void on_conn_state(struct conn *conn, enum conn_state from, const struct err *err)
 {
     struct pool *pool = conn->opaque;
+    bool greeting = conn == pool->greeting;
+    bool connected = from == CONN_CONNECTING && conn->state == CONN_IDLE;
 
-    TAILQ_REMOVE(list_of(pool, from), conn, entry);
-    TAILQ_INSERT_TAIL(list_of(pool, conn->state), conn, entry);
-    if (conn->state == CONN_CLOSED && err) {
+    TAILQ_REMOVE(list_of(pool, conn, from), conn, entry);
+    if (connected)
+        pool->greeting = conn;
+    else if (conn->state == CONN_CLOSED && greeting)
+        pool->greeting = NULL;
+    TAILQ_INSERT_TAIL(list_of(pool, conn, conn->state), conn, entry);
+    if (conn->state == CONN_CLOSED && err && !greeting) {
         pool->lost_one |= from != CONN_CONNECTING;
         note_failure(pool, err, from == CONN_CONNECTING);
     }
-    if (from == CONN_CONNECTING && conn->state == CONN_IDLE)
-        note_success(pool);
+    if (connected)
+        greet(pool, conn);
 }
 
 /* What time brings. */
@@ -107,9 +215,9 @@ static void announce_loss(struct pool *pool)
     pool->options.on_found(pool->options.opaque, 0);
 }
 
-static void check_busy(struct pool *pool)
+static void check_sent(const struct conn_list *list)
 {
-    struct conn *conn = TAILQ_FIRST(&pool->busy);
+    struct conn *conn = TAILQ_FIRST(list);
 
     while (conn) {
         struct conn *next = TAILQ_NEXT(conn, entry);
@@ -121,14 +229,14 @@ static void check_busy(struct pool *pool)
 /* A server that swallows what it is sent would take all the time of the next attempt, too. */
 static void give_up_slow_attempt(struct pool *pool)
 {
-    struct err err;
+    bool greeting = pool->greeting != NULL;
 
     if (TAILQ_EMPTY(&pool->connecting) || clock_now_ms() < pool->attempt_deadline_ms)
         return;
     conn_close(TAILQ_FIRST(&pool->connecting));
     pool->first_server++;
-    err_set(&err, ERR_OUTAGE, "PostgreSQL did not answer in %d s", SESSION_ATTEMPT_MS / 1000);
-    note_failure(pool, &err, true);
+    if (!greeting) /* else the greeting has learned of its end */
+        note_silence(pool);
 }
 
 static void on_resolved(void *opaque, const struct config_servers *servers, const struct err *err)
@@ -177,7 +285,8 @@ static void tick(uv_timer_t *timer)
 {
     struct pool *pool = timer->data;
 
-    check_busy(pool);
+    check_sent(&pool->connecting);
+    check_sent(&pool->busy);
     announce_loss(pool);
     give_up_slow_attempt(pool);
     maybe_start_attempt(pool);

@@ -12,10 +12,9 @@ import pytest
 from cluster import Record
 from faults import events
 from mock import MockKafka
-from postgres import Postgres
+from postgres import Postgres, hosts, wait_for_replay
 from process import free_port
 from sink import Sink
-from wait import wait_until
 
 UNREACHABLE = 69
 PARTITIONS = 6
@@ -27,13 +26,6 @@ RATE = 12_000
 def standby(own_postgres: Postgres) -> Iterator[Postgres]:
     with Postgres(standby_of=own_postgres) as server:
         yield server
-
-
-def hosts(*servers: Postgres, host: str = "127.0.0.1") -> dict[str, object]:
-    return {
-        "PGHOST": ",".join([host] * len(servers)),
-        "PGPORT": ",".join(str(server.port) for server in servers),
-    }
 
 
 class Load:
@@ -49,12 +41,6 @@ class Load:
 
     def wait(self) -> None:
         self._thread.join()
-
-
-def wait_for_replay(standby: Postgres, primary: Postgres) -> None:
-    at = primary.scalar("SELECT pg_current_wal_lsn()::text")
-    replayed = f"SELECT pg_last_wal_replay_lsn() >= '{at}'"
-    wait_until(lambda: standby.scalar(replayed), what="the standby has caught up")
 
 
 def written(server: Postgres, sink: Sink, topic: str) -> int:

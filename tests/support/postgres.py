@@ -150,9 +150,13 @@ class Postgres:
     def replace(self, other: "Postgres") -> None:
         """Start a stopped standby as a primary at the address of `other`, as from a backup restored."""
         other.stop("immediate")
-        self.port = other.port
-        self._write_settings()
         (self.data / "standby.signal").unlink()
+        self.move_to(other.port)
+
+    def move_to(self, port: int) -> None:
+        """Start a stopped server at another port."""
+        self.port = port
+        self._write_settings()
         self.start()
 
     def close(self) -> None:
@@ -286,3 +290,21 @@ class Postgres:
         except OSError:
             return []
         return [int(pid) for pid in text.split()]
+
+
+# --- Several of them ------------------------------------------------------------------------------
+
+
+def hosts(*servers: Postgres, host: str = "127.0.0.1") -> dict[str, object]:
+    """libpq's environment variables for these servers, in this order."""
+    return {
+        "PGHOST": ",".join([host] * len(servers)),
+        "PGPORT": ",".join(str(server.port) for server in servers),
+    }
+
+
+def wait_for_replay(standby: Postgres, primary: Postgres) -> None:
+    """Wait until the standby has what the primary has by now."""
+    at = primary.scalar("SELECT pg_current_wal_lsn()::text")
+    replayed = f"SELECT pg_last_wal_replay_lsn() >= '{at}'"
+    wait_until(lambda: standby.scalar(replayed), what="the standby has caught up")

@@ -28,7 +28,12 @@ struct scripted {
 static struct scripted scripted[CONNS_MAX];
 static int scripted_count;
 static bool server_is_up = true;
+static bool server_is_mute;      /* the handshake is over, and no more comes */
 static char scripted_hosts[256]; /* of the last attempt; empty: libpq's own */
+
+/* What it says of itself: pg/primary.h. */
+static const char *scripted_cluster = "7000000000000000001";
+static const char *scripted_wal_file = "000000010000000000000001"; /* NULL: it may not say */
 
 /* Of the next result: libpq has no public way to set it. */
 static char scripted_copied[24];
@@ -85,6 +90,12 @@ void conn_run(struct conn *conn, const char *sql, struct conn_job *job)
     conn_enter(conn, CONN_QUERYING, NULL);
 }
 
+void conn_blame(const struct conn *conn, struct err *err)
+{
+    (void)conn;
+    err_context(err, "PostgreSQL at %s", scripted_hosts);
+}
+
 int conn_backend_pid(const struct conn *conn)
 {
     return 1000 + (int)(scripted_of(conn) - scripted);
@@ -131,6 +142,23 @@ static inline const char *conn_sql(const struct conn *conn)
     return conn->job ? buffer_text(&scripted_of(conn)->sql) : NULL;
 }
 
+static inline void conn_give_rows(struct conn *conn, const char *const *values, int rows,
+                                  int fields);
+static inline void conn_succeed(struct conn *conn);
+static inline void conn_fail(struct conn *conn, const char *sqlstate, const char *message,
+                             const char *context);
+
+/* What the pool asks of a new connection. */
+static inline void conn_greet(struct conn *conn)
+{
+    if (!scripted_wal_file) {
+        conn_fail(conn, "42501", "permission denied for function pg_control_system", NULL);
+        return;
+    }
+    conn_give_rows(conn, (const char *[]){scripted_cluster, scripted_wal_file}, 1, 2);
+    conn_succeed(conn);
+}
+
 /* The handshakes that are under way end. */
 static inline void conns_connect(void)
 {
@@ -142,6 +170,8 @@ static inline void conns_connect(void)
             continue;
         if (server_is_up) {
             conn_enter(conn, CONN_IDLE, NULL);
+            if (!server_is_mute)
+                conn_greet(conn);
         } else {
             err_set(&err, ERR_OUTAGE, "connection refused");
             conn_enter(conn, CONN_CLOSED, &err);

@@ -41,6 +41,7 @@ static void open_pool(int64_t min, int64_t max)
         (struct config){.name = name, .instance_id = instance, .pool_min = min, .pool_max = max};
     losses = finds = 0;
     server_is_up = true;
+    server_is_mute = false;
     log_forget();
     pool_open(&pool, &loop,
               &(struct pool_options){
@@ -312,6 +313,115 @@ static void one_of_several_that_is_lost_is_opened_again(void **state)
     assert_int_equal(losses, 0);
 }
 
+/* Which server it is. */
+
+static const char timeline_1[] = "000000010000000000000001";
+static const char timeline_2[] = "000000020000000000000001";
+
+static void a_former_primary_that_is_back_is_passed_over(void **state)
+{
+    (void)state;
+    setenv("PGHOST", "/a,/b", 1);
+    scripted_wal_file = timeline_2;
+    open_pool(1, 2);
+    pass(100);
+    scripted_wal_file = timeline_1;
+    conn_lose(&pool.conns[0]);
+    pass(3000);
+    assert_counts(0, 0, 0);
+    assert_true(pool.first_server > 1);
+    assert_true(log_said("warn connect failed reason=PostgreSQL at") > 1);
+    assert_int_equal(finds, 0);
+    scripted_wal_file = timeline_2;
+    pass(6000);
+    assert_counts(0, 1, 0);
+    assert_int_equal(finds, 1);
+    unsetenv("PGHOST");
+}
+
+static void another_cluster_is_refused_for_ever(void **state)
+{
+    const char *own = scripted_cluster;
+
+    (void)state;
+    open_pool(1, 1);
+    pass(100);
+    scripted_cluster = "7000000000000000002";
+    conn_lose(&pool.conns[0]);
+    pass(600000);
+    assert_counts(0, 0, 0);
+    assert_int_equal(losses, 1);
+    scripted_cluster = own;
+    pass(6000);
+    assert_counts(0, 1, 0);
+}
+
+static void a_new_primary_ends_the_sessions_with_the_former_one(void **state)
+{
+    (void)state;
+    scripted_wal_file = timeline_1;
+    open_pool(2, 3);
+    pass(300);
+    struct conn *busy = use(0);
+    assert_counts(0, 1, 1);
+    use(1);
+    assert_null(use(2));
+    conn_succeed(&pool.conns[1] == busy ? &pool.conns[0] : &pool.conns[1]);
+    scripted_wal_file = timeline_2;
+    pass(60);
+    assert_null(conn_sql(busy));
+    assert_int_equal(finds, 1);
+    assert_int_equal(log_said("warn another primary has taken over"), 1);
+    pass(1000);
+    assert_counts(0, 2, 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(pool.conns[i].state == CONN_CLOSED || pool.conns[i].primary.timeline == 2);
+    scripted_wal_file = timeline_1;
+}
+
+static void one_that_may_not_say_which_it_is_is_taken_as_it_is(void **state)
+{
+    (void)state;
+    scripted_wal_file = NULL;
+    open_pool(2, 2);
+    pass(300);
+    assert_counts(0, 2, 0);
+    assert_int_equal(losses, 0);
+    scripted_wal_file = timeline_1;
+}
+
+static void one_that_does_not_say_it_in_time_is_given_up(void **state)
+{
+    (void)state;
+    open_pool(1, 1);
+    server_is_mute = true;
+    pass(9900);
+    assert_counts(1, 0, 0);
+    assert_int_equal(losses, 0);
+    pass(200);
+    assert_int_equal(losses, 1);
+    assert_int_equal(pool.attempts, 1);
+    server_is_mute = false;
+    pass(10500);
+    assert_counts(0, 1, 0);
+}
+
+static void one_that_is_lost_before_it_says_it_is_a_failed_attempt(void **state)
+{
+    (void)state;
+    open_pool(1, 1);
+    server_is_mute = true;
+    pass(100);
+    assert_counts(1, 0, 0);
+    conn_lose(&pool.conns[0]);
+    assert_int_equal(pool.attempts, 1);
+    assert_int_equal(losses, 1);
+    server_is_mute = false;
+    pass(6000);
+    assert_counts(0, 1, 0);
+    assert_int_equal(finds, 1);
+}
+
 /* Processes, and the end. */
 
 static void the_processes_of_connections_that_stand_are_named(void **state)
@@ -369,6 +479,12 @@ int main(void)
         POOL_TEST(an_attempt_without_an_answer_is_given_up),
         POOL_TEST(what_swallows_an_attempt_is_tried_last),
         POOL_TEST(one_of_several_that_is_lost_is_opened_again),
+        POOL_TEST(a_former_primary_that_is_back_is_passed_over),
+        POOL_TEST(another_cluster_is_refused_for_ever),
+        POOL_TEST(a_new_primary_ends_the_sessions_with_the_former_one),
+        POOL_TEST(one_that_may_not_say_which_it_is_is_taken_as_it_is),
+        POOL_TEST(one_that_does_not_say_it_in_time_is_given_up),
+        POOL_TEST(one_that_is_lost_before_it_says_it_is_a_failed_attempt),
         POOL_TEST(the_processes_of_connections_that_stand_are_named),
         POOL_TEST(closing_ends_everything_and_opens_nothing),
     };
