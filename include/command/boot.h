@@ -22,7 +22,10 @@ int boot_limits(const struct config *config);
  * with. */
 int boot_schema(const struct config *config);
 
-/* The table of every listed topic can be written. With a regex, topics are checked as they come. */
+/*
+ * The table of every listed topic can be written. With a regex, topics are checked as they come.
+ * Warns of other sinks that read the same topics: two that write to one table double each record.
+ */
 int boot_tables(const struct config *config);
 
 /* The cluster answers and has the topics. */

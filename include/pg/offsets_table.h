@@ -35,6 +35,14 @@ PGresult *offsets_table_read(PGconn *connection, const char *sink, const char *t
 /* application_names of the sink's sessions, one row each, but for this one's. */
 PGresult *offsets_table_sessions(PGconn *connection, const char *sink, struct err *err);
 
+/*
+ * Other sinks that read the same topics: sink, its topics with spaces between them, and whether it
+ * runs now ("t"). One that has ended counts while this sink has no position of the topic: it may be
+ * this one's former name. topics: with commas; "": those that this sink has positions of.
+ */
+PGresult *offsets_table_others(PGconn *connection, const char *sink, const char *topics,
+                               struct err *err);
+
 struct offsets_target {
     int32_t partition;
     int64_t next_offset;

@@ -3,6 +3,7 @@
 
 #include "ops/http.h"
 #include "pg/migrate.h"
+#include "pg/offsets_table.h"
 #include "pg/session.h"
 
 #include <string.h>
@@ -127,16 +128,50 @@ static int check_tables(const struct config *config, PGconn *connection)
     return code;
 }
 
+/* "": with a regex nobody knows yet. */
+static void append_topics(struct buffer *out, const struct config *config)
+{
+    rd_kafka_topic_partition_list_t *topics = client_topics(config);
+
+    for (int i = 0; i < topics->cnt && config->topics[0] != '^'; i++)
+        buffer_printf(out, "%s%s", i > 0 ? "," : "", topics->elems[i].topic);
+    rd_kafka_topic_partition_list_destroy(topics);
+}
+
+static void warn_of_one(const PGresult *others, int row)
+{
+    bool runs = PQgetvalue(others, row, 2)[0] == 't';
+
+    log_warn(runs ? "another sink reads the same topics" : "another sink has read the same topics",
+             LOG_STR("sink", PQgetvalue(others, row, 0)),
+             LOG_STR("topics", PQgetvalue(others, row, 1)),
+             LOG_STR("hint", "if both write to one table, it has every record twice; a sink whose "
+                             "SINK_NAME has changed begins anew"));
+}
+
+/* Which table the other one writes to is not known here, so that it may be right. */
+static void warn_of_others(const struct config *config, PGconn *connection)
+{
+    struct buffer topics = {0};
+    struct err err;
+
+    append_topics(&topics, config);
+    PGresult *others = offsets_table_others(connection, config->name, buffer_text(&topics), &err);
+    for (int row = 0; row < PQntuples(others); row++)
+        warn_of_one(others, row);
+    PQclear(others);
+    buffer_finish(&topics);
+}
+
 int boot_tables(const struct config *config)
 {
     struct err err = {0};
-
-    if (config->topics[0] == '^')
-        return EXIT_DONE;
     PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);
+
     if (!connection)
         return fail("PostgreSQL can't be used", &err);
-    int code = check_tables(config, connection);
+    warn_of_others(config, connection);
+    int code = config->topics[0] == '^' ? EXIT_DONE : check_tables(config, connection);
     PQfinish(connection);
     return code;
 }

@@ -54,6 +54,27 @@ PGresult *offsets_table_sessions(PGconn *connection, const char *sink, struct er
                  values, 1, err);
 }
 
+/* Not of those that it has a position of itself, unless the other one runs right now. */
+PGresult *offsets_table_others(PGconn *connection, const char *sink, const char *topics,
+                               struct err *err)
+{
+    const char *values[] = {sink, topics};
+
+    return query(
+        connection,
+        "SELECT o.sink, string_agg(o.topic, ' ' ORDER BY o.topic), s.runs"
+        " FROM (SELECT DISTINCT sink, topic FROM pgsluice.offsets WHERE sink <> $1) AS o,"
+        " LATERAL (SELECT EXISTS (SELECT FROM pg_stat_activity AS a"
+        "  WHERE a.datname = current_database()"
+        "  AND starts_with(a.application_name, left('pgsluice/' || o.sink || '/', 63)))"
+        "  AS runs) AS s,"
+        " LATERAL (SELECT EXISTS (SELECT FROM pgsluice.offsets AS m"
+        "  WHERE m.sink = $1 AND m.topic = o.topic) AS own) AS m"
+        " WHERE CASE WHEN $2 = '' THEN m.own ELSE o.topic = ANY (string_to_array($2, ',')) END"
+        " AND (s.runs OR NOT m.own) GROUP BY o.sink, s.runs ORDER BY o.sink",
+        values, 2, err);
+}
+
 static void append_numbers(struct buffer *out, const struct offsets_targets *targets, bool offsets)
 {
     buffer_append_text(out, "{");
