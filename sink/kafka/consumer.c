@@ -255,6 +255,14 @@ static void on_rebalance(struct consumer *consumer, rd_kafka_event_t *event)
 
 /* Errors. Most are news only: librdkafka goes on by itself. */
 
+/* Which group the client may not join: librdkafka's words leave it out. "": another error. */
+static const char *group_to_blame(const struct consumer *consumer, rd_kafka_resp_err_t code)
+{
+    const struct config_property *group = config_property(consumer->config, "group.id");
+
+    return code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED && group ? group->value : "";
+}
+
 static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
 {
     char reason[512];
@@ -266,7 +274,8 @@ static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
         return;
     }
     log_warn("Kafka", LOG_STR("code", rd_kafka_err2name(rd_kafka_event_error(event))),
-             LOG_STR("reason", rd_kafka_event_error_string(event)));
+             LOG_STR("reason", rd_kafka_event_error_string(event)),
+             LOG_STR("group", group_to_blame(consumer, rd_kafka_event_error(event))));
 }
 
 /* Served on every turn that has something, and by the timer: it also tells the group that we live.
