@@ -21,7 +21,7 @@ import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 from xml.etree import ElementTree
 
 from cluster import MAX_MESSAGE_BYTES, Cluster
@@ -169,6 +169,8 @@ class Broker:
 
 class Kafka(Cluster):
     """A cluster of combined broker and controller nodes, numbered from 1."""
+
+    format_arguments: Sequence[str] = ()  # more for Kafka's storage tool
 
     def __init__(
         self, brokers: int = 1, config: Mapping[str, Any] | None = None, heap: str = "512m"
@@ -355,7 +357,7 @@ class Kafka(Cluster):
     def _format(self) -> None:
         """Format each node's storage, all at once: a JVM takes its time to start."""
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        argv = [*self._java_argv("128m", client=True), TOOLS["storage"], "format"]
+        argv = [*self._java_argv("128m", client=True), TOOLS["storage"], "format", *self.format_arguments]
         argv += [f"--cluster-id={cluster_id}", "--config"]  # the id may begin with a dash
         children = {
             broker: Child([*argv, str(broker.properties)], broker.directory / "format.log")
@@ -412,6 +414,7 @@ def server_properties(broker: Broker, voters: str, broker_count: int) -> dict[st
         "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
         "log.index.size.max.bytes": "1048576",
         "log.cleaner.dedupe.buffer.size": "16777216",
+        "log.cleaner.backoff.ms": "500",
         # The topics of groups and transactions
         "offsets.topic.num.partitions": "4",
         "offsets.topic.replication.factor": replicas,
