@@ -125,11 +125,16 @@ static void add_piece(struct flush *flush, struct flush_part *part, const struct
     part->rows_count += piece->rows_count;
 }
 
+static struct flush_part *last_part(const struct flush *flush)
+{
+    return flush->parts_count > 0 ? &flush->parts[flush->parts_count - 1] : NULL;
+}
+
 /* The part that rows with this mask go on in: the last one, or a new one. */
 static struct flush_part *rows_part(struct flush *flush, const struct mapping *mapping,
                                     uint64_t mask)
 {
-    struct flush_part *last = flush->parts_count ? &flush->parts[flush->parts_count - 1] : NULL;
+    struct flush_part *last = last_part(flush);
 
     if (last && last->absent_mask == mask)
         return last;
@@ -340,18 +345,14 @@ static bool find_row(const struct flush *flush, const struct conn_error *error,
     size_t line = context.line;
     if (line == 0 || line > part->rows_count)
         return false;
-    for (size_t i = 0; i < part->pieces_count; i++) {
-        const struct flush_piece *piece = &flush->pieces[part->first_piece + i];
-        if (line <= piece->rows_count) {
-            *blame = (struct flush_blame){.kind = FLUSH_BLAMES_ROW,
-                                          .batch = piece->batch,
-                                          .row = piece->first_row + line - 1,
-                                          .column = column_in(mapping, context.behind)};
-            return true;
-        }
+    const struct flush_piece *piece = &flush->pieces[part->first_piece];
+    for (; line > piece->rows_count; piece++)
         line -= piece->rows_count;
-    }
-    return false;
+    *blame = (struct flush_blame){.kind = FLUSH_BLAMES_ROW,
+                                  .batch = piece->batch,
+                                  .row = piece->first_row + line - 1,
+                                  .column = column_in(mapping, context.behind)};
+    return true;
 }
 
 /* Rows come first: at the end, when nothing is under way, it is their deferred constraints. */

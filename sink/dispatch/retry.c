@@ -31,7 +31,7 @@ struct retry_decision retry_decide(enum err_class class, bool lost, unsigned att
     case ERR_FENCED:
         return decide(RETRY_CLAIM, backoff_delay_ms(&fenced, attempt, random));
     case ERR_INTERNAL:
-        return decide(RETRY_HALT, 0);
+        break;
     }
     return decide(RETRY_HALT, 0);
 }

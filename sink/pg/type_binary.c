@@ -16,6 +16,8 @@
 #include "pg/numeric.h"
 #include "pg/type_form.h"
 
+#include <assert.h>
+
 enum {
     LENGTH_BYTES = 4,
     JSONB_VERSION = 1,
@@ -285,8 +287,8 @@ static bool encode_bytea_string(struct buffer *out, const struct value *value, s
     size_t body = out->len;
     size_t len;
 
-    if (!type_append_text(out, value, err))
-        return false;
+    bool is_text = type_append_text(out, value, err);
+    assert(is_text); /* the decoder has found it to be one */
     struct slice text = {out->data + body, out->len - body};
     if (!literal_parse_bytea(text, out->data + body, &len))
         return err_set(err, ERR_DATA, "the string is not a bytea: \\x and hex digits are wanted");
@@ -313,6 +315,11 @@ static bool encode_bytea(struct buffer *out, const struct column *column, const 
 
 typedef bool (*parse_cb)(struct slice text, int64_t *us, struct err *err);
 
+static bool put_date_of(struct buffer *out, int64_t us)
+{
+    return put_fixed_int32(out, datetime_date_of(us));
+}
+
 static bool encode_date(struct buffer *out, const struct column *column, const struct value *value,
                         struct err *err)
 {
@@ -324,8 +331,7 @@ static bool encode_date(struct buffer *out, const struct column *column, const s
     if (type_is_null(value))
         return put_null(out);
     if (!type_is_string(value))
-        return type_moment_of(column, value, &us, err) &&
-               put_fixed_int32(out, datetime_date_of(us));
+        return type_moment_of(column, value, &us, err) && put_date_of(out, us);
     return type_scalar_text(column, value, scratch, &text, err) &&
            datetime_parse_date(text, &days, err) && put_fixed_int32(out, days);
 }
@@ -342,8 +348,9 @@ static bool encode_moment(struct buffer *out, const struct column *column,
         return put_null(out);
     if (!type_is_string(value))
         return type_moment_of(column, value, &us, err) && put_fixed_int64(out, us);
-    return type_scalar_text(column, value, scratch, &text, err) && parse(text, &us, err) &&
-           put_fixed_int64(out, us);
+    if (!type_scalar_text(column, value, scratch, &text, err))
+        return false;
+    return parse(text, &us, err) && put_fixed_int64(out, us);
 }
 
 static bool encode_timestamp(struct buffer *out, const struct column *column,

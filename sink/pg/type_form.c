@@ -14,66 +14,38 @@
 
 /* --- Errors ---------------------------------------------------------------------------------- */
 
-static const char *kind_name(enum value_kind kind)
-{
-    switch (kind) {
-    case VALUE_ABSENT:
-    case VALUE_NULL:
-        return "null";
-    case VALUE_BOOLEAN:
-        return "a boolean";
-    case VALUE_INTEGER:
-    case VALUE_NUMBER:
-        return "a number";
-    case VALUE_TIMESTAMP:
-        return "a timestamp";
-    case VALUE_STRING:
-    case VALUE_ESCAPED:
-        return "a string";
-    case VALUE_JSON:
-        return "an object or array";
-    case VALUE_BYTES:
-        return "bytes";
-    }
-    return "this";
-}
+static const char *const kind_names[] = {
+    [VALUE_ABSENT] = "null",      [VALUE_NULL] = "null",        [VALUE_BOOLEAN] = "a boolean",
+    [VALUE_INTEGER] = "a number", [VALUE_NUMBER] = "a number",  [VALUE_TIMESTAMP] = "a timestamp",
+    [VALUE_STRING] = "a string",  [VALUE_ESCAPED] = "a string", [VALUE_JSON] = "an object or array",
+    [VALUE_BYTES] = "bytes",
+};
 
-static const char *wanted(enum type_codec codec)
-{
-    switch (codec) {
-    case TYPE_OTHER:
-    case TYPE_TEXT:
-    case TYPE_VARCHAR:
-    case TYPE_BPCHAR:
-    case TYPE_JSON:
-    case TYPE_JSONB:
-        return "any value";
-    case TYPE_BOOL:
-        return "a boolean";
-    case TYPE_INT2:
-    case TYPE_INT4:
-    case TYPE_INT8:
-        return "an integer";
-    case TYPE_FLOAT4:
-    case TYPE_FLOAT8:
-    case TYPE_NUMERIC:
-        return "a number";
-    case TYPE_UUID:
-        return "a string of 32 hex digits";
-    case TYPE_DATE:
-    case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ:
-        return "an ISO 8601 string or Unix time";
-    case TYPE_BYTEA:
-        return "bytes or a string";
-    }
-    return "something else";
-}
+static const char *const wanted[] = {
+    [TYPE_OTHER] = "any value",
+    [TYPE_BOOL] = "a boolean",
+    [TYPE_INT2] = "an integer",
+    [TYPE_INT4] = "an integer",
+    [TYPE_INT8] = "an integer",
+    [TYPE_FLOAT4] = "a number",
+    [TYPE_FLOAT8] = "a number",
+    [TYPE_NUMERIC] = "a number",
+    [TYPE_TEXT] = "any value",
+    [TYPE_VARCHAR] = "any value",
+    [TYPE_BPCHAR] = "any value",
+    [TYPE_UUID] = "a string of 32 hex digits",
+    [TYPE_DATE] = "an ISO 8601 string or Unix time",
+    [TYPE_TIMESTAMP] = "an ISO 8601 string or Unix time",
+    [TYPE_TIMESTAMPTZ] = "an ISO 8601 string or Unix time",
+    [TYPE_JSON] = "any value",
+    [TYPE_JSONB] = "any value",
+    [TYPE_BYTEA] = "bytes or a string",
+};
 
 bool type_mismatch(const struct column *column, const struct value *value, struct err *err)
 {
-    return err_set(err, ERR_DATA, "%s takes %s, not %s", column->type_name, wanted(column->codec),
-                   kind_name(value->kind));
+    return err_set(err, ERR_DATA, "%s takes %s, not %s", column->type_name, wanted[column->codec],
+                   kind_names[value->kind]);
 }
 
 /* --- Strings --------------------------------------------------------------------------------- */

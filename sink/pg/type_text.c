@@ -15,6 +15,8 @@
 #include "pg/type_binary.h"
 #include "pg/type_form.h"
 
+#include <assert.h>
+
 static bool put_null(struct buffer *out)
 {
     buffer_append(out, "\\N", 2);
@@ -46,8 +48,9 @@ static bool encode_varchar(struct buffer *out, const struct column *column,
 
     if (type_is_null(value))
         return put_null(out);
-    return type_append_text(out, value, err) && type_check_length(column, out, start, err) &&
-           finish(out, start);
+    if (!type_append_text(out, value, err))
+        return false;
+    return type_check_length(column, out, start, err) && finish(out, start);
 }
 
 static bool encode_json(struct buffer *out, const struct column *column, const struct value *value,
@@ -167,7 +170,8 @@ static bool encode_other(struct buffer *out, const struct column *column, const 
     if (value->kind != VALUE_JSON || !is_array(column))
         return encode_text(out, column, value, err);
     struct slice array = literal_trim(value->text);
-    if (array.len == 0 || array.data[0] != '[')
+    assert(array.len > 0); /* it is JSON */
+    if (array.data[0] != '[')
         return encode_text(out, column, value, err);
     return array_text_append(out, array, elements_of(column), err) && finish(out, start);
 }

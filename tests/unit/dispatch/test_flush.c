@@ -96,6 +96,7 @@ static int end(void **state)
 {
     (void)state;
     flush_destroy(flush);
+    flush_destroy(NULL);
     for (int i = 0; i < QUEUES_MAX; i++) {
         drop_queue(queues[i]);
         queues[i] = NULL;
@@ -527,6 +528,7 @@ static void the_column_is_found_by_its_name(void **state)
     assert_column("COPY orders, line 2, column note: \"id\"", "note");
     assert_column("COPY orders, line 2, column more", "more");
     assert_column("COPY orders, line 2, column mor: \"more\"", NULL);
+    assert_column("COPY orders, line 2, column notes: \"x\"", NULL);
     assert_column("COPY orders, line 2: \"column note: 5\"", NULL);
     assert_column("COPY orders, line 2", NULL);
 }

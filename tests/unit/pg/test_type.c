@@ -154,6 +154,7 @@ static void writes_booleans(void **state)
     assert_text(TYPE_BOOL, number("1e0"), "t");
     assert_text(TYPE_BOOL, string("off"), "off");
     assert_refused(column, number("2"), "1 or 0");
+    assert_refused(column, number("0.5"), "fraction");
     assert_refused(column, json("{}"), "boolean takes a boolean, not an object or array");
     assert_refused(column, unix_ms(1), "not a timestamp");
     assert_refused_as(column, string("maybe"), TYPE_FORMAT_BINARY, "is not a boolean");
@@ -202,8 +203,12 @@ static void writes_floats(void **state)
     assert_text(TYPE_FLOAT8, integer(2), "2");
     assert_refused(column_of(TYPE_FLOAT8, "double precision", -1), number("1e400"),
                    "out of range for double precision");
+    assert_refused_as(column_of(TYPE_FLOAT8, "double precision", -1), string("one"),
+                      TYPE_FORMAT_BINARY, "number");
     assert_refused(column_of(TYPE_FLOAT4, "real", -1), number("1e39"), "out of range for real");
     assert_refused(column_of(TYPE_FLOAT4, "real", -1), boolean(true), "real takes a number");
+    assert_refused(column_of(TYPE_FLOAT8, "double precision", -1), boolean(true),
+                   "double precision takes a number");
 }
 
 static void writes_numerics(void **state)
@@ -252,8 +257,10 @@ static void keeps_to_the_limit_of_varchar(void **state)
     assert_text_of(five, string("12345   "), "12345   ");
     assert_text_of(five, escaped("\\u0031\\u0032345"), "12345");
     assert_refused(five, string("123456"), "too long for character varying(5)");
+    assert_text_of(five, string("       "), "       ");
     assert_refused(five, string("12345 6"), "too long");
     assert_refused(five, number("123456"), "too long");
+    assert_refused(five, bytes("\xff", 1), "UTF-8");
     assert_refused(column_of(TYPE_BPCHAR, "character(1)", 1 + 4), string("ab"), "too long");
     assert_binary(TYPE_VARCHAR, string("no limit"), "no limit");
 }
@@ -271,6 +278,9 @@ static void writes_json_as_it_stood(void **state)
     assert_binary(TYPE_JSONB, bytes("{}", 2), "\1{}");
     assert_binary(TYPE_JSONB, unix_ms(0), "\1\"1970-01-01T00:00:00Z\"");
     assert_text(TYPE_JSONB, escaped("a\\n"), "\"a\\\\n\"");
+    assert_refused(column_of(TYPE_JSON, "json", -1), unix_ms(INT64_MAX), "out of range");
+    assert_refused(column_of(TYPE_JSONB, "jsonb", -1), unix_ms(INT64_MAX), "out of range");
+    assert_refused(column_of(TYPE_TEXT, "text", -1), unix_ms(INT64_MAX), "out of range");
     assert_text(TYPE_JSON, json("{\n\"a\":\"\\\\\"}"), "{\\n\"a\":\"\\\\\\\\\"}");
 }
 
@@ -320,6 +330,21 @@ static void writes_dates_and_times(void **state)
                       "YYYY-MM-DD");
 }
 
+/* In a name of a type's own, and with escapes that make it long. */
+static void refuses_a_string_that_is_too_long_to_be_one(void **state)
+{
+    static const enum type_codec codecs[] = {TYPE_BOOL,    TYPE_INT8, TYPE_FLOAT4, TYPE_FLOAT8,
+                                             TYPE_NUMERIC, TYPE_UUID, TYPE_DATE,   TYPE_TIMESTAMP};
+    char text[1024];
+
+    (void)state;
+    memset(text, '1', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++)
+        assert_refused_as(column_of(codecs[i], "type", -1), escaped(text), TYPE_FORMAT_BINARY,
+                          "too long for this type");
+}
+
 static void writes_any_kind_for_other_types(void **state)
 {
     (void)state;
@@ -342,9 +367,12 @@ static void writes_arrays_for_array_types(void **state)
     assert_text_of(texts, json("[\"a\\tb\"]"), "{\"a\\tb\"}");
     assert_text_of(texts, json("[\"\\\\\"]"), "{\"\\\\\\\\\"}");
     assert_text_of(texts, string("{a}"), "{a}");
+    assert_text_of(texts, json("{\"a\":1}"), "{\"a\":1}");
     assert_refused_as(texts, json("[{}]"), TYPE_FORMAT_TEXT, "an object");
-    assert_text_of(column_of(TYPE_OTHER, "jsonb[]", -1), json("[{\"a\":1}]"),
-                   "{\"{\\\\\"a\\\\\":1}\"}");
+    for (int i = 0; i < 2; i++)
+        assert_text_of(column_of(TYPE_OTHER, i ? "jsonb[]" : "json[]", -1), json("[{\"a\":1}]"),
+                       "{\"{\\\\\"a\\\\\":1}\"}");
+    assert_text_of(column_of(TYPE_OTHER, "[]", -1), json("[1]"), "[1]"); /* no array of anything */
 }
 
 /* Fields follow each other in one buffer; a refused one is cut off. */
@@ -378,6 +406,7 @@ int main(void)
         cmocka_unit_test(writes_uuids),
         cmocka_unit_test(writes_bytea),
         cmocka_unit_test(writes_dates_and_times),
+        cmocka_unit_test(refuses_a_string_that_is_too_long_to_be_one),
         cmocka_unit_test(writes_any_kind_for_other_types),
         cmocka_unit_test(writes_arrays_for_array_types),
         cmocka_unit_test(leaves_what_was_written_before),
