@@ -11,7 +11,8 @@ A fault is a generator function with one yield, registered by @fault:
 
 Raising NotLanded before the yield says that it could not be shown to have struck; such a fault is not
 counted, and another one takes its place. Faults that touch the same thing wait for each other;
-others overlap, up to TOGETHER of them. They come in hands: within one, who can goes first.
+others overlap, up to TOGETHER of them. They are dealt in hands; of a hand, who can goes first, and
+the next hand is dealt when few are left, so that nobody is overtaken for ever.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from wait import DeadlineExceeded, wait_until
 
 TOGETHER = 4
 HAND = 8
+FEW = 2
 PAUSE_S = 0.5  # on average, between two
 BRISK = 0.25  # so much of what they last beyond their least, and of the pauses, is left then
 ATTEMPTS = 3  # of so many times the faults that are wanted
@@ -152,7 +154,7 @@ class Nemesis:
         hand: list[Fault] = []
         strikes: list[tuple[Fault, threading.Thread]] = []
         for attempt in range(self.wanted * ATTEMPTS):
-            hand = hand or list(itertools.islice(deck, HAND))
+            hand += itertools.islice(deck, HAND if len(hand) <= FEW else 0)
             fault = self._acquire(hand)
             if fault is None:
                 break

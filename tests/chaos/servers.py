@@ -35,6 +35,7 @@ POSTGRES = {
     "wal_keep_size": "1GB",  # what a former primary needs to be rewound
     "wal_log_hints": "on",  # so that it can be
     "wal_receiver_status_interval": "1s",
+    "wal_retrieve_retry_interval": "200ms",
     "hot_standby": "on",
     "synchronous_standby_names": "*",
     "synchronous_commit": "local",  # the harness does not wait for a standby that is away
