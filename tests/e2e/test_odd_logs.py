@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections import Counter
 
 import checksum
 import pytest
@@ -38,15 +39,23 @@ def read_ids(kafka, topic):
     return [(found.offset, json.loads(found.value)["id"]) for found in checksum.read_topic(kafka, topic)]
 
 
+def ids_of(records):
+    return Counter(number for _, number in records)
+
+
 def test_a_compacted_log(kafka1, postgres, names, table, start_sink):
-    """Its gaps are passed, at the begin, in the middle and before the end; the position ends at the end."""
+    """Its gaps are passed, at the begin, in the middle and before the end; the position ends at the end.
+
+    Most records have a successor with their key, some in between have none. Kafka goes on compacting.
+    """
     config = {
         "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "100",
         "min.compaction.lag.ms": "0", "max.compaction.lag.ms": "200",
     }  # fmt: skip
     kafka1.create_topic(names.topic, 1, config=config)
+    keys = [b"only-%d" % i if i % 40 == 20 else b"key-%d" % (i % 50) for i in range(600)]
     for first in range(0, 600, 100):
-        kafka1.produce(names.topic, [record(i, b"key-%d" % (i % 50)) for i in range(first, first + 100)])
+        kafka1.produce(names.topic, [record(i, keys[i]) for i in range(first, first + 100)])
 
     def compacted():
         kafka1.produce(names.topic, [record(1_000, b"last")])  # what was rolled off is cleaned
@@ -55,10 +64,11 @@ def test_a_compacted_log(kafka1, postgres, names, table, start_sink):
     wait_until(compacted, 60, "a compacted log", interval_s=0.5)
     left = read_ids(kafka1, names.topic)
     gaps = sum(1 for (before, _), (after, _) in zip(left, left[1:]) if after > before + 1)
-    assert left[0][0] > 0 and gaps > 0
+    assert left[0][0] > 0 and gaps > 10
     sink = start_sink(kafka1)
     sink.wait_until_caught_up(names.topic)
-    assert rows(postgres, table) == sorted(number for _, number in left)
+    found = Counter(rows(postgres, table))
+    assert ids_of(read_ids(kafka1, names.topic)) <= found <= ids_of(left)
     assert sink.positions(names.topic) == kafka1.end_offsets(names.topic)
     assert sink.terminate() == 0
 
