@@ -1,7 +1,7 @@
 /*
- * Taking a partition's row in pgsluice.offsets over: one statement, which waits for a flush of the
- * former owner. When it waits too long, the former owner is frozen inside its transaction, and its
- * backend is ended. Thread: loop.
+ * Taking a partition's row in pgsluice.offsets (or that of a range of it) over: one statement,
+ * which waits for a flush of the former owner. When it waits too long, the former owner is frozen
+ * inside its transaction, and its backend is ended. Thread: loop.
  */
 #ifndef DISPATCH_CLAIM_H
 #define DISPATCH_CLAIM_H

@@ -33,6 +33,8 @@ struct dispatcher_hooks {
     void (*stop)(void *opaque, struct queue *queue);  /* fetch no more of it; it stays assigned */
     void (*room)(void *opaque);                       /* memory is free again: read on */
     void (*identify)(void *opaque); /* find the topics' ids: identity_take; NULL: without ids */
+    void (*moved)(void *opaque,
+                  const struct queue *queue); /* its position has; NULL: no interest */
     void *opaque;
     struct letters_hooks letters;
 };
@@ -89,6 +91,10 @@ struct dispatcher {
 void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struct config *config,
                      const struct dispatcher_hooks *hooks);
 
+/* Right after dispatcher_open: what it does is a backfill of this name (borrowed), whose ranges
+ * have their positions in a ledger of their own. */
+void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name);
+
 /* Everything is dropped; dispatcher_finish after the loop has run its close callbacks. */
 void dispatcher_close(struct dispatcher *dispatcher);
 void dispatcher_finish(struct dispatcher *dispatcher);
@@ -96,6 +102,9 @@ void dispatcher_finish(struct dispatcher *dispatcher);
 /* Writes the queue's state; the ready list follows. */
 void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue,
                                 enum queue_state to);
+
+/* After the queue's position has changed, or may have. */
+void dispatcher_announce_move(struct dispatcher *dispatcher, const struct queue *queue);
 
 /* After anything that decides whether a flush may begin with the queue's first batch. */
 void dispatcher_update_ready(struct dispatcher *dispatcher, struct queue *queue);

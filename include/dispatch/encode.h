@@ -12,8 +12,9 @@
 struct encode_settings {
     const char *sink;
     const char *instance;
-    bool to_table; /* dead letters are rows of pgsluice.dead_letters */
-    bool to_topic; /* and their reasons are kept. Neither: stop at the first one */
+    const char *backfill; /* NULL: none */
+    bool to_table;        /* dead letters are rows of pgsluice.dead_letters */
+    bool to_topic;        /* and their reasons are kept. Neither: stop at the first one */
 };
 
 /*

@@ -10,14 +10,16 @@
 
 #include "dispatch/queue.h"
 #include "pg/conn.h"
+#include "pg/offsets.h"
 
 struct flush;
 /* error: NULL when it is committed. */
 typedef void (*flush_done_cb)(struct flush *flush, const struct conn_error *error, void *opaque);
 
 struct flush_settings {
-    const char *sink;
-    bool exactly_once; /* false: no row in pgsluice.offsets is moved */
+    const struct offsets_ledger *ledger; /* where positions are kept, and */
+    const char *name;                    /* under which name */
+    bool exactly_once;                   /* false: no position is moved */
     flush_done_cb on_done;
     void *opaque;
 };

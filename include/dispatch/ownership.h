@@ -12,6 +12,10 @@ struct route *ownership_route(struct dispatcher *dispatcher, const char *topic);
 /* A partition was assigned: a queue that claims its position, then asks the hooks to start it. */
 struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic, int32_t partition);
 
+/* A range of a partition: the same, up to before `end`. */
+struct queue *ownership_assign_range(struct dispatcher *dispatcher, const char *topic,
+                                     int32_t partition, int32_t range, int64_t end);
+
 /* The answer to hooks.place. */
 void ownership_place(struct dispatcher *dispatcher, struct queue *queue, int64_t offset);
 
@@ -22,8 +26,12 @@ void ownership_revoke(struct dispatcher *dispatcher, struct queue *queue);
 /* Stops a partition until a later try, and says why; Kafka's errors come here as well. */
 void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const struct err *err);
 
-/* Goes on at a higher offset; nothing of it is under way, or waits to be sent. */
-void ownership_skip(struct dispatcher *dispatcher, struct queue *queue, int64_t offset);
+/*
+ * Goes on at a higher offset; nothing of it is under way, or waits to be sent. is_loss: what is
+ * between was deleted before it was read; else there are no records.
+ */
+void ownership_skip(struct dispatcher *dispatcher, struct queue *queue, int64_t offset,
+                    bool is_loss);
 
 /*
  * PostgreSQL was away: open queues claim again. It may have lost its last commits, or be another

@@ -10,6 +10,7 @@
 #define DISPATCH_PART_H
 
 #include "dispatch/batch.h"
+#include "pg/offsets.h"
 
 #define PART_WHOLE UINT32_MAX
 
@@ -24,6 +25,9 @@ size_t part_rows_count(const struct batch *batch);
 
 /* Of COPY data. */
 size_t part_bytes(const struct batch *batch);
+
+/* Adds its records to what is written; zeroed at first, in the order of offsets. */
+void part_count(const struct batch *batch, struct offsets_written *written);
 
 /* The record of row number `row`, from 0. */
 uint32_t part_record_of_row(const struct batch *batch, size_t row);

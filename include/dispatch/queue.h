@@ -1,5 +1,6 @@
 /*
- * One assigned partition: its position in PostgreSQL and its batches on their way there.
+ * One assigned partition, or a range of it: its position in PostgreSQL and its batches on their way
+ * there.
  *
  * Here is the logic alone, without I/O or clock: dispatch/dispatcher.c brings the events and
  * carries out what follows from them. Thread: loop.
@@ -9,6 +10,7 @@
 
 #include "dispatch/batch.h"
 #include "dispatch/breaker.h"
+#include "pg/offsets.h"
 
 struct flush;
 struct route;
@@ -30,14 +32,18 @@ struct queue {
     bool ready;
     enum queue_state state;
     struct route *route; /* borrowed */
+    void *opaque;        /* of who has assigned it */
     int32_t partition;
+    int32_t range; /* of a backfill, from 0; else 0 */
+    int64_t end;   /* nothing from there on is wanted; INT64_MAX: it has no end */
 
     int64_t position;  /* every record below it is in PostgreSQL; -1: unknown */
     int64_t epoch;     /* of the last claim */
     int64_t initial;   /* where to start when there is no row; -1: not known yet */
     int64_t read_next; /* the lowest offset that is still wanted */
     int64_t told;      /* the position that Kafka was told */
-    int64_t skip_to;   /* its next claim moves it there, over what is lost; 0: none */
+    int64_t skip_to;   /* its next claim moves it there; 0: it does not */
+    bool skip_is_loss; /* then: over what is lost, else over offsets without a record */
     int64_t confirmed; /* the position when the topic was last seen to be the one it is of */
 
     int32_t leader_epoch;  /* of the record before the position; -1: not known */
@@ -61,8 +67,8 @@ struct queue {
     int64_t retry_at_ms; /* nothing is sent before */
     int64_t
         moved_ms; /* when something came to it after idleness, its state changed, a flush ended */
-    struct err halted;   /* why */
-    uint64_t rows_count; /* written since it was assigned */
+    struct err halted;              /* why */
+    struct offsets_written written; /* since it was assigned */
 
     uint64_t passed_count; /* records that are in PostgreSQL since it was assigned */
     struct breaker breaker;
@@ -78,6 +84,22 @@ void queue_destroy(struct queue *queue);
 /* Checks and writes the state, and moves the queue between lists[QUEUE_STATES]. */
 void queue_set_state(struct queue *queue, enum queue_state to, struct queue_list *lists);
 const char *queue_state_name(enum queue_state state);
+
+/* Kafka has no record below this offset that was not handed over; at or behind its end, that was
+ * all. */
+void queue_read_up_to(struct queue *queue, int64_t offset);
+
+/* Whether all that is wanted was read. */
+static inline bool queue_has_ended(const struct queue *queue)
+{
+    return queue->read_next >= queue->end;
+}
+
+/* Whether all that is wanted is in PostgreSQL. */
+static inline bool queue_is_complete(const struct queue *queue)
+{
+    return queue->position >= queue->end;
+}
 
 /* Whether a flush may begin with its first batch. */
 bool queue_is_flushable(const struct queue *queue, int64_t now_ms);

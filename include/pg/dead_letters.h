@@ -17,6 +17,7 @@ struct dead_letter {
     const struct err *reason;    /* text; column and SQLSTATE where they are known */
     const char *table;
     const char *instance;
+    const char *backfill; /* NULL: none, a running sink */
 };
 
 /* "COPY pgsluice.dead_letters (...) FROM STDIN;" */

@@ -1,7 +1,8 @@
 /*
  * The SQL of positions: claim takes a partition's row, advance moves it inside a flush
- * (design: "Exactly once"). Only text is made and read here; dispatch/claim.c and dispatch/flush.c
- * run it. Thread: loop.
+ * (design: "Exactly once"). A sink's are in pgsluice.offsets, those of a backfill in
+ * pgsluice.backfill_ranges, one for each range of a partition. Only text is made and read here;
+ * dispatch/claim.c and dispatch/flush.c run it. Thread: loop.
  */
 #ifndef PG_OFFSETS_H
 #define PG_OFFSETS_H
@@ -9,20 +10,34 @@
 #include "base/buffer.h"
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Appends a quoted SQL literal; any bytes but NUL are safe under client_encoding UTF8. */
 void offsets_literal(struct buffer *sql, const char *text);
 
+/* Where positions are kept. */
+struct offsets_ledger {
+    const char *table;
+    const char *key; /* the column of the sink's, or the backfill's, name */
+    bool has_ranges; /* several rows for a partition, and what was written is counted in them */
+};
+
+extern const struct offsets_ledger offsets_of_sink;
+extern const struct offsets_ledger offsets_of_backfill;
+
 struct offsets_claim {
-    const char *sink;
+    const struct offsets_ledger *ledger;
+    const char *name; /* the sink's, or the backfill's */
     const char *topic;
     int32_t partition;
+    int32_t range; /* of the partition; 0 where there are none */
     const char *owner;
     int64_t initial;      /* where a partition without a row starts; -1: make no row */
     const char *topic_id; /* kept in a row that has none; NULL or "": not known */
-    int64_t skip_from;    /* if the row is there, it moves to skip_to: what is between is lost */
-    int64_t skip_to;      /* 0: nothing is */
+    int64_t skip_from;    /* if the row is there, it moves to skip_to */
+    int64_t skip_to;      /* 0: nowhere */
+    bool skip_is_loss;    /* what is between was deleted before it was read, and counts as lost */
 };
 
 /*
@@ -70,6 +85,18 @@ void offsets_topics_sql(struct buffer *sql, const char *sink);
 void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
                        const struct offsets_start *starts, size_t count);
 
+/* Of the records between two positions; there is one at least. */
+struct offsets_written {
+    int64_t rows_count;
+    int64_t skipped_count; /* neither row nor dead letter */
+    int64_t dead_letters_count;
+    int64_t bytes; /* of keys and values */
+    int64_t first_offset;
+    int64_t last_offset;
+    int64_t first_timestamp_ms; /* -1: not known */
+    int64_t last_timestamp_ms;
+};
+
 struct offsets_move {
     const char *topic;
     int32_t partition;
@@ -77,10 +104,12 @@ struct offsets_move {
     int64_t from;         /* next_offset before */
     int64_t to;           /* and after */
     int32_t leader_epoch; /* of the last record; -1: not known */
+    int32_t range;
+    struct offsets_written written; /* only ledgers with ranges keep it */
 };
 
-/* "SELECT pgsluice.advance(...);" Raises SQLSTATE_FENCED unless every move applies. */
-void offsets_advance_sql(struct buffer *sql, const char *sink, const struct offsets_move *moves,
-                         size_t count);
+/* "SELECT pgsluice.advance...(...);" Raises SQLSTATE_FENCED unless every move applies. */
+void offsets_advance_sql(struct buffer *sql, const struct offsets_ledger *ledger, const char *name,
+                         const struct offsets_move *moves, size_t count);
 
 #endif

@@ -40,7 +40,8 @@ static void on_freed(struct conn_job *job, const struct conn_error *error)
     struct claim *claim = claim_of(job);
     struct err err;
 
-    err_set(&err, ERR_CONTENTION, "the row in pgsluice.offsets is locked by another session");
+    err_set(&err, ERR_CONTENTION, "the row in %s is locked by another session",
+            claim->what.ledger->table);
     if (error)
         err = error->err;
     claim->on_done(claim, CLAIM_FAILED, &err);

@@ -64,6 +64,12 @@ void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *que
     dispatcher_update_ready(dispatcher, queue);
 }
 
+void dispatcher_announce_move(struct dispatcher *dispatcher, const struct queue *queue)
+{
+    if (dispatcher->hooks.moved)
+        dispatcher->hooks.moved(dispatcher->hooks.opaque, queue);
+}
+
 static struct flush *take_flush(struct dispatcher *dispatcher)
 {
     struct flush *flush = TAILQ_FIRST(&dispatcher->free_flushes);
@@ -265,7 +271,8 @@ void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struc
     /* An eighth is for what librdkafka has fetched ahead: kafka/client.c. */
     dispatcher->limit_bytes = (size_t)(config->memory_limit_bytes - config->memory_limit_bytes / 8);
     dispatcher->flush_settings = (struct flush_settings){
-        .sink = config->name,
+        .ledger = &offsets_of_sink,
+        .name = config->name,
         .exactly_once = config->delivery == CONFIG_EXACTLY_ONCE,
         .on_done = outcome_of_flush,
         .opaque = dispatcher,
@@ -286,6 +293,14 @@ void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struc
                                      .on_lost = on_postgres_lost,
                                      .on_found = on_postgres_found,
                                      .opaque = dispatcher});
+}
+
+void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name)
+{
+    dispatcher->flush_settings.ledger = &offsets_of_backfill;
+    dispatcher->flush_settings.name = name;
+    dispatcher->flush_settings.exactly_once = true;
+    dispatcher->encode_settings.backfill = name;
 }
 
 static void revoke_all(struct dispatcher *dispatcher)

@@ -142,6 +142,7 @@ static void bury(struct batch *batch, uint32_t index, const struct encode_settin
         .reason = reason,
         .table = batch->mapping->table.quoted,
         .instance = settings->instance,
+        .backfill = settings->backfill,
     };
 
     if (settings->to_table)

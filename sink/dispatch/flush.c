@@ -211,13 +211,15 @@ static void add_advance(struct flush *flush)
         if (batch->queue != last)
             moves[count++] = (struct offsets_move){.topic = batch->topic,
                                                    .partition = batch->partition,
+                                                   .range = batch->queue->range,
                                                    .epoch = batch->queue->epoch,
                                                    .from = batch->queue->position};
         moves[count - 1].to = batch->to;
         moves[count - 1].leader_epoch = batch->leader_epoch;
+        part_count(batch, &moves[count - 1].written);
         last = batch->queue;
     }
-    offsets_advance_sql(&flush->sql, flush->settings->sink, moves, count);
+    offsets_advance_sql(&flush->sql, flush->settings->ledger, flush->settings->name, moves, count);
     flush->asked++;
     free(moves);
 }

@@ -127,6 +127,19 @@ bool identity_is_known(const struct dispatcher *dispatcher, const struct route *
     return route->identified || !dispatcher->hooks.identify;
 }
 
+static bool add_remedy(const struct queue *queue, struct err *err)
+{
+    struct err reason = *err;
+
+    if (queue->end != INT64_MAX)
+        return err_set(err, reason.class,
+                       "%sto load the new one, give another --name, or --restart", reason.text);
+    return err_set(err, reason.class,
+                   "%sto go on with the new one, stop the sink and run: pgsluice offsets reset "
+                   "--topic %s --to earliest --yes",
+                   reason.text, queue->route->topic);
+}
+
 bool identity_matches(const struct queue *queue, const struct offsets_position *position,
                       struct err *err)
 {
@@ -135,10 +148,11 @@ bool identity_matches(const struct queue *queue, const struct offsets_position *
     if (!route->topic_id[0] || !position->topic_id[0] ||
         strcmp(route->topic_id, position->topic_id) == 0)
         return true;
-    return err_set(err, ERR_CONFIG,
-                   "%s[%d]: the topic was deleted and made anew: its id is %s, and the position "
-                   "%lld belongs to the one with id %s; to go on with the new one, stop the sink "
-                   "and run: pgsluice offsets reset --topic %s --to earliest --yes",
-                   route->topic, queue->partition, route->topic_id,
-                   (long long)position->next_offset, position->topic_id, route->topic);
+    err_set(
+        err, ERR_CONFIG,
+        "%s[%d]: the topic was deleted and made anew: its id is %s, and the position %lld belongs "
+        "to the one with id %s; ",
+        route->topic, queue->partition, route->topic_id, (long long)position->next_offset,
+        position->topic_id);
+    return add_remedy(queue, err);
 }

@@ -283,6 +283,10 @@ bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const str
     if (UNLIKELY(queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED ||
                  !queue->fetching || record->offset < queue->read_next))
         return true;
+    if (UNLIKELY(record->offset >= queue->end)) {
+        queue_read_up_to(queue, record->offset);
+        return true;
+    }
     struct batch *batch = queue->filling;
     if (UNLIKELY(!batch))
         batch = open_batch(dispatcher, queue);

@@ -1,5 +1,6 @@
 /*
- *   wanted < start           retention was faster: start - wanted offsets are lost
+ *   wanted < start           retention was faster: start - wanted offsets are lost; a backfill's
+ *                            range goes on, counting them
  *   wanted > end             the log was cut off: an unclean election, or a topic made anew
  *   start <= wanted <= end   cut off too, and grown again: the leader epochs have told
  *
@@ -44,7 +45,12 @@ static void add_remedy(const struct queue *queue, struct err *err)
 {
     struct err reason = *err;
 
-    err_set(err, reason.class,
+    if (queue->end != INT64_MAX)
+        err_set(err, reason.class, "%sto load what is there now, give another --name, or --restart",
+                reason.text);
+    else
+        err_set(
+            err, reason.class,
             "%sto go on at an offset of your choice, stop the sink and run: pgsluice offsets reset "
             "--topic %s --partition %d --to OFFSET --yes",
             reason.text, queue->route->topic, queue->partition);
@@ -65,11 +71,20 @@ static void halt(struct dispatcher *dispatcher, struct queue *queue, int64_t sta
 
 static void skip(struct dispatcher *dispatcher, struct queue *queue, int64_t start)
 {
+    if (start > queue->end)
+        start = queue->end;
     log_error("records lost", LOG_STR("topic", queue->route->topic),
               LOG_INT("partition", queue->partition), LOG_INT("from", queue->read_next),
               LOG_INT("to", start - 1), LOG_INT("count", start - queue->read_next));
     dispatcher->totals.lost_count += (uint64_t)(start - queue->read_next);
-    ownership_skip(dispatcher, queue, start);
+    ownership_skip(dispatcher, queue, start, true);
+}
+
+/* A range has an end: what is left of it is all that there will ever be. */
+static bool may_skip(const struct dispatcher *dispatcher, const struct queue *queue)
+{
+    return queue->end != INT64_MAX ||
+           dispatcher->config->out_of_range == CONFIG_OUT_OF_RANGE_EARLIEST;
 }
 
 bool out_of_range_take(struct dispatcher *dispatcher, struct queue *queue, int64_t start,
@@ -79,8 +94,7 @@ bool out_of_range_take(struct dispatcher *dispatcher, struct queue *queue, int64
         return true;
     if (queue->state != QUEUE_OPEN || queue->flush || !TAILQ_EMPTY(&queue->batches))
         return false;
-    if (queue->read_next < start &&
-        dispatcher->config->out_of_range == CONFIG_OUT_OF_RANGE_EARLIEST)
+    if (queue->read_next < start && may_skip(dispatcher, queue))
         skip(dispatcher, queue, start);
     else
         halt(dispatcher, queue, start, end);

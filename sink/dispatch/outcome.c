@@ -31,7 +31,7 @@ static void count_commit(struct dispatcher *dispatcher, const struct batch *batc
     dispatcher->totals.records_count += rows + batch->part.dead_count;
     dispatcher->totals.dead_letters_count += batch->part.dead_count;
     dispatcher->totals.copied_bytes += part_bytes(batch);
-    batch->queue->rows_count += rows;
+    part_count(batch, &batch->queue->written);
     letters_pass(dispatcher, batch->queue, part_records_count(batch));
 }
 
@@ -64,6 +64,7 @@ static void commit_batch(struct dispatcher *dispatcher, struct batch *batch)
         queue->halts = 0;
     queue->position = batch->to;
     queue->leader_epoch = batch->leader_epoch;
+    dispatcher_announce_move(dispatcher, queue);
     if (!part_is_last(batch) && goes_on(queue)) {
         part_drop(batch);
         batch_set_state(batch, BATCH_READY);

@@ -180,10 +180,8 @@ struct route *ownership_route(struct dispatcher *dispatcher, const char *topic)
     return route;
 }
 
-struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic, int32_t partition)
+static struct queue *assign(struct dispatcher *dispatcher, struct queue *queue)
 {
-    struct queue *queue = queue_create(ownership_route(dispatcher, topic), partition);
-
     queue->moved_ms = clock_now_ms();
     TAILQ_INSERT_TAIL(&dispatcher->queues[QUEUE_UNROUTED], queue, entry);
     dispatcher->queues_count++;
@@ -195,11 +193,28 @@ struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic,
     return queue;
 }
 
-void ownership_skip(struct dispatcher *dispatcher, struct queue *queue, int64_t offset)
+struct queue *ownership_assign(struct dispatcher *dispatcher, const char *topic, int32_t partition)
+{
+    return assign(dispatcher, queue_create(ownership_route(dispatcher, topic), partition));
+}
+
+struct queue *ownership_assign_range(struct dispatcher *dispatcher, const char *topic,
+                                     int32_t partition, int32_t range, int64_t end)
+{
+    struct queue *queue = queue_create(ownership_route(dispatcher, topic), partition);
+
+    queue->range = range;
+    queue->end = end;
+    return assign(dispatcher, queue);
+}
+
+void ownership_skip(struct dispatcher *dispatcher, struct queue *queue, int64_t offset,
+                    bool is_loss)
 {
     stop_fetching(dispatcher, queue);
     if (dispatcher->flush_settings.exactly_once) {
         queue->skip_to = offset;
+        queue->skip_is_loss = is_loss;
         dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);
         return;
     }
@@ -254,11 +269,14 @@ static void commit_batches(struct dispatcher *dispatcher, struct queue *queue, s
     while (count-- > 0) {
         first = TAILQ_FIRST(&queue->batches);
         letters_pass(dispatcher, queue, first->count - first->first);
+        if (first->state == BATCH_READY)
+            part_count(first, &queue->written);
         intake_drop(dispatcher, queue, first);
     }
     first = TAILQ_FIRST(&queue->batches);
     if (first && first->records[first->first].offset < queue->position) {
         letters_pass(dispatcher, queue, part_records_count(first));
+        part_count(first, &queue->written);
         part_drop(first);
     }
 }
@@ -305,6 +323,7 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
         intake_drop_unsent(dispatcher, queue);
     }
     open_queue(dispatcher, queue);
+    dispatcher_announce_move(dispatcher, queue);
     intake_announce_room(dispatcher);
 }
 
@@ -372,14 +391,17 @@ void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct 
     running->retried = queue->attempts > 0;
     dispatcher->retried_claims_count += running->retried;
     running->claim = (struct claim){
-        .what = {.sink = dispatcher->config->name,
+        .what = {.ledger = dispatcher->flush_settings.ledger,
+                 .name = dispatcher->flush_settings.name,
                  .topic = queue->route->topic,
                  .partition = queue->partition,
+                 .range = queue->range,
                  .owner = dispatcher->config->instance_id,
                  .initial = queue->initial,
                  .topic_id = queue->route->topic_id,
                  .skip_from = queue->position,
-                 .skip_to = queue->skip_to},
+                 .skip_to = queue->skip_to,
+                 .skip_is_loss = queue->skip_is_loss},
         .pool = &dispatcher->pool,
         .opaque = running,
     };

@@ -106,6 +106,36 @@ size_t part_bytes(const struct batch *batch)
     return bytes;
 }
 
+/* Of keys and values; a whole batch has counted them as they came. */
+static size_t record_bytes(const struct batch *batch)
+{
+    size_t bytes = 0;
+
+    if (batch->first == 0 && batch->part.end == batch->count)
+        return batch->bytes;
+    for (uint32_t i = batch->first; i < batch->part.end; i++)
+        bytes += batch->records[i].key.len + batch->records[i].value.len;
+    return bytes;
+}
+
+void part_count(const struct batch *batch, struct offsets_written *written)
+{
+    const struct record *first = &batch->records[batch->first];
+    const struct record *last = &batch->records[batch->part.end - 1];
+
+    if (part_records_count(batch) == 0)
+        return; /* it stopped at its first record */
+    if (written->rows_count + written->dead_letters_count == 0) {
+        written->first_offset = first->offset;
+        written->first_timestamp_ms = first->timestamp_ms;
+    }
+    written->rows_count += (int64_t)part_rows_count(batch);
+    written->dead_letters_count += batch->part.dead_count;
+    written->bytes += (int64_t)record_bytes(batch);
+    written->last_offset = last->offset;
+    written->last_timestamp_ms = last->timestamp_ms;
+}
+
 /* Rows are the records that are not dead, in order: skip the dead ones up to the row. */
 uint32_t part_record_of_row(const struct batch *batch, size_t row)
 {

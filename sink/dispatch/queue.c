@@ -26,6 +26,7 @@ struct queue *queue_create(struct route *route, int32_t partition)
 
     queue->route = route;
     queue->partition = partition;
+    queue->end = INT64_MAX;
     queue->position = -1;
     queue->initial = -1;
     queue->told = -1;
@@ -83,6 +84,12 @@ void queue_set_state(struct queue *queue, enum queue_state to, struct queue_list
     TAILQ_REMOVE(&lists[queue->state], queue, entry);
     TAILQ_INSERT_TAIL(&lists[to], queue, entry);
     queue->state = to;
+}
+
+void queue_read_up_to(struct queue *queue, int64_t offset)
+{
+    if (queue->fetching && offset >= queue->end)
+        queue->read_next = queue->end;
 }
 
 bool queue_is_flushable(const struct queue *queue, int64_t now_ms)

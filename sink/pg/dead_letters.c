@@ -11,7 +11,8 @@ static const time_t LATEST_SECOND = 253402300799; /* the end of the year 9999 */
 
 const char dead_letters_copy_sql[] =
     "COPY pgsluice.dead_letters (sink, topic, partition, record_offset, record_time, key, value,"
-    " headers, reason, sqlstate, target_table, target_column, instance) FROM STDIN;";
+    " headers, reason, sqlstate, target_table, target_column, instance,"
+    " backfill) FROM STDIN;";
 
 static void append_escaped(struct buffer *out, struct slice text)
 {
@@ -86,5 +87,6 @@ void dead_letters_encode(struct buffer *out, const struct dead_letter *letter)
     append_text(out, letter->table);
     append_text(out, letter->reason->column);
     append_text(out, letter->instance);
+    append_text(out, letter->backfill);
     out->data[out->len - 1] = '\n'; /* instead of the last tab */
 }

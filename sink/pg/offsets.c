@@ -2,6 +2,7 @@
 #include "pg/offsets.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,13 +17,19 @@ void offsets_literal(struct buffer *sql, const char *text)
     buffer_append_text(sql, "'");
 }
 
+const struct offsets_ledger offsets_of_sink = {.table = "pgsluice.offsets", .key = "sink"};
+const struct offsets_ledger offsets_of_backfill = {
+    .table = "pgsluice.backfill_ranges", .key = "backfill", .has_ranges = true};
+
 static void append_key(struct buffer *sql, const struct offsets_claim *claim)
 {
-    buffer_append_text(sql, " WHERE o.sink = ");
-    offsets_literal(sql, claim->sink);
+    buffer_printf(sql, " WHERE o.%s = ", claim->ledger->key);
+    offsets_literal(sql, claim->name);
     buffer_append_text(sql, " AND o.topic = ");
     offsets_literal(sql, claim->topic);
     buffer_printf(sql, " AND o.partition = %" PRId32, claim->partition);
+    if (claim->ledger->has_ranges)
+        buffer_printf(sql, " AND o.range = %" PRId32, claim->range);
 }
 
 /* The first one that is known stays: a claim that finds another one must be able to tell. */
@@ -39,10 +46,16 @@ static void append_skip(struct buffer *sql, const struct offsets_claim *claim)
 {
     if (claim->skip_to <= claim->skip_from)
         return;
-    buffer_printf(sql,
-                  ", lost_count = o.lost_count + CASE WHEN o.next_offset = %" PRId64
-                  " THEN %" PRId64 " ELSE 0 END",
-                  claim->skip_from, claim->skip_to - claim->skip_from);
+    if (claim->skip_is_loss)
+        buffer_printf(sql,
+                      ", lost_count = o.lost_count + CASE WHEN o.next_offset = %" PRId64
+                      " THEN %" PRId64 " ELSE 0 END",
+                      claim->skip_from, claim->skip_to - claim->skip_from);
+    if (claim->ledger->has_ranges)
+        buffer_printf(sql,
+                      ", finished_at = CASE WHEN o.next_offset = %" PRId64
+                      " AND o.end_offset = %" PRId64 " THEN now() ELSE o.finished_at END",
+                      claim->skip_from, claim->skip_to);
     buffer_printf(sql,
                   ", leader_epoch = CASE WHEN o.next_offset = %" PRId64
                   " THEN -1 ELSE o.leader_epoch END",
@@ -55,8 +68,8 @@ static void append_skip(struct buffer *sql, const struct offsets_claim *claim)
 
 static void append_update(struct buffer *sql, const struct offsets_claim *claim)
 {
-    buffer_append_text(sql, "UPDATE pgsluice.offsets AS o"
-                            " SET epoch = o.epoch + 1, claimed_at = now(), owner = ");
+    buffer_printf(sql, "UPDATE %s AS o SET epoch = o.epoch + 1, claimed_at = now(), owner = ",
+                  claim->ledger->table);
     offsets_literal(sql, claim->owner);
     append_topic_id(sql, claim);
     append_skip(sql, claim);
@@ -65,12 +78,14 @@ static void append_update(struct buffer *sql, const struct offsets_claim *claim)
 
 static void append_insert(struct buffer *sql, const struct offsets_claim *claim)
 {
-    buffer_append_text(sql, "INSERT INTO pgsluice.offsets AS o"
-                            " (sink, topic, partition, next_offset, owner, topic_id) VALUES (");
-    offsets_literal(sql, claim->sink);
+    buffer_append_text(sql,
+                       "INSERT INTO pgsluice.offsets AS o (sink, topic, partition, next_offset,"
+                       " first_offset, owner, topic_id) VALUES (");
+    offsets_literal(sql, claim->name);
     buffer_append_text(sql, ", ");
     offsets_literal(sql, claim->topic);
-    buffer_printf(sql, ", %" PRId32 ", %" PRId64 ", ", claim->partition, claim->initial);
+    buffer_printf(sql, ", %" PRId32 ", %" PRId64 ", %" PRId64 ", ", claim->partition,
+                  claim->initial, claim->initial);
     offsets_literal(sql, claim->owner);
     buffer_append_text(sql, ", nullif(");
     offsets_literal(sql, claim->topic_id ? claim->topic_id : "");
@@ -113,8 +128,9 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
 void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, const char *own_pids)
 {
     buffer_append_text(sql, "WITH frozen AS MATERIALIZED ("
-                            "SELECT a.pid, a.application_name FROM pgsluice.offsets AS o"
-                            " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
+                            "SELECT a.pid, a.application_name FROM ");
+    buffer_append_text(sql, claim->ledger->table);
+    buffer_append_text(sql, " AS o JOIN pg_locks AS l ON l.locktype = 'transactionid'"
                             " AND l.transactionid = o.xmax AND l.granted"
                             " JOIN pg_stat_activity AS a ON a.pid = l.pid");
     append_key(sql, claim);
@@ -123,50 +139,6 @@ void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, con
     buffer_append_text(sql, own_pids);
     buffer_append_text(sql, "}'::integer[])) SELECT pid, application_name FROM frozen"
                             " WHERE pg_terminate_backend(pid)");
-}
-
-/* One array of the call: ARRAY[...]::type[] over a column of the moves. */
-static void append_array(struct buffer *sql, const struct offsets_move *moves, size_t count,
-                         void (*append)(struct buffer *, const struct offsets_move *),
-                         const char *type)
-{
-    buffer_append_text(sql, ", ARRAY[");
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0)
-            buffer_append_text(sql, ",");
-        append(sql, &moves[i]);
-    }
-    buffer_printf(sql, "]::%s[]", type);
-}
-
-static void append_topic(struct buffer *sql, const struct offsets_move *move)
-{
-    offsets_literal(sql, move->topic);
-}
-
-static void append_partition(struct buffer *sql, const struct offsets_move *move)
-{
-    buffer_printf(sql, "%" PRId32, move->partition);
-}
-
-static void append_epoch(struct buffer *sql, const struct offsets_move *move)
-{
-    buffer_printf(sql, "%" PRId64, move->epoch);
-}
-
-static void append_from(struct buffer *sql, const struct offsets_move *move)
-{
-    buffer_printf(sql, "%" PRId64, move->from);
-}
-
-static void append_to(struct buffer *sql, const struct offsets_move *move)
-{
-    buffer_printf(sql, "%" PRId64, move->to);
-}
-
-static void append_leader_epoch(struct buffer *sql, const struct offsets_move *move)
-{
-    buffer_printf(sql, "%" PRId32, move->leader_epoch);
 }
 
 void offsets_topics_sql(struct buffer *sql, const char *sink)
@@ -189,9 +161,9 @@ void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
                        const struct offsets_start *starts, size_t count)
 {
     buffer_append_text(sql, "SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
-                            " (sink, topic, partition, next_offset, owner) SELECT ");
+                            " (sink, topic, partition, next_offset, first_offset, owner) SELECT ");
     offsets_literal(sql, sink);
-    buffer_append_text(sql, ", s.topic, s.partition, s.next_offset, ");
+    buffer_append_text(sql, ", s.topic, s.partition, s.next_offset, s.next_offset, ");
     offsets_literal(sql, owner);
     buffer_append_text(sql, " FROM (VALUES ");
     append_starts(sql, starts, count);
@@ -202,16 +174,83 @@ void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
     buffer_append_text(sql, ") ON CONFLICT (sink, topic, partition) DO NOTHING");
 }
 
-void offsets_advance_sql(struct buffer *sql, const char *sink, const struct offsets_move *moves,
-                         size_t count)
+/* The arrays of the call, each over a field of the moves. */
+
+enum move_size { MOVE_INTEGER, MOVE_BIGINT };
+
+struct move_field {
+    size_t offset;
+    enum move_size size;
+};
+
+#define INTEGER_OF(field)                                  \
+    {                                                      \
+        offsetof(struct offsets_move, field), MOVE_INTEGER \
+    }
+#define BIGINT_OF(field)                                  \
+    {                                                     \
+        offsetof(struct offsets_move, field), MOVE_BIGINT \
+    }
+
+static const struct move_field sink_fields[] = {
+    INTEGER_OF(partition), BIGINT_OF(epoch),         BIGINT_OF(from),
+    BIGINT_OF(to),         INTEGER_OF(leader_epoch),
+};
+
+static const struct move_field backfill_fields[] = {
+    INTEGER_OF(partition),
+    INTEGER_OF(range),
+    BIGINT_OF(epoch),
+    BIGINT_OF(from),
+    BIGINT_OF(to),
+    INTEGER_OF(leader_epoch),
+    BIGINT_OF(written.rows_count),
+    BIGINT_OF(written.skipped_count),
+    BIGINT_OF(written.dead_letters_count),
+    BIGINT_OF(written.bytes),
+    BIGINT_OF(written.first_offset),
+    BIGINT_OF(written.last_offset),
+    BIGINT_OF(written.first_timestamp_ms),
+    BIGINT_OF(written.last_timestamp_ms),
+};
+
+static int64_t field_of(const struct offsets_move *move, const struct move_field *field)
 {
-    buffer_append_text(sql, "SELECT pgsluice.advance(");
-    offsets_literal(sql, sink);
-    append_array(sql, moves, count, append_topic, "text");
-    append_array(sql, moves, count, append_partition, "integer");
-    append_array(sql, moves, count, append_epoch, "bigint");
-    append_array(sql, moves, count, append_from, "bigint");
-    append_array(sql, moves, count, append_to, "bigint");
-    append_array(sql, moves, count, append_leader_epoch, "integer");
+    const char *at = (const char *)move + field->offset;
+
+    return field->size == MOVE_INTEGER ? *(const int32_t *)(const void *)at
+                                       : *(const int64_t *)(const void *)at;
+}
+
+static void append_topics(struct buffer *sql, const struct offsets_move *moves, size_t count)
+{
+    buffer_append_text(sql, ", ARRAY[");
+    for (size_t i = 0; i < count; i++) {
+        buffer_append_text(sql, i > 0 ? "," : "");
+        offsets_literal(sql, moves[i].topic);
+    }
+    buffer_append_text(sql, "]::text[]");
+}
+
+static void append_field(struct buffer *sql, const struct offsets_move *moves, size_t count,
+                         const struct move_field *field)
+{
+    buffer_append_text(sql, ", ARRAY[");
+    for (size_t i = 0; i < count; i++)
+        buffer_printf(sql, "%s%" PRId64, i > 0 ? "," : "", field_of(&moves[i], field));
+    buffer_append_text(sql, field->size == MOVE_INTEGER ? "]::integer[]" : "]::bigint[]");
+}
+
+void offsets_advance_sql(struct buffer *sql, const struct offsets_ledger *ledger, const char *name,
+                         const struct offsets_move *moves, size_t count)
+{
+    const struct move_field *fields = ledger->has_ranges ? backfill_fields : sink_fields;
+    size_t fields_count = ledger->has_ranges ? COUNT_OF(backfill_fields) : COUNT_OF(sink_fields);
+
+    buffer_printf(sql, "SELECT pgsluice.%s(", ledger->has_ranges ? "advance_backfill" : "advance");
+    offsets_literal(sql, name);
+    append_topics(sql, moves, count);
+    for (size_t i = 0; i < fields_count; i++)
+        append_field(sql, moves, count, &fields[i]);
     buffer_append_text(sql, ");");
 }

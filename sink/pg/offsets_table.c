@@ -96,11 +96,14 @@ bool offsets_table_set(PGconn *connection, const struct offsets_targets *targets
     PQclear(PQexec(connection, "SET synchronous_commit = on"));
     PGresult *result =
         query(connection,
-              "INSERT INTO pgsluice.offsets AS o (sink, topic, partition, next_offset, topic_id,"
-              " owner) SELECT $1, $2, t.partition, t.next_offset, nullif($3, ''), 'offsets reset'"
+              "INSERT INTO pgsluice.offsets AS o (sink, topic, partition, next_offset,"
+              " first_offset, topic_id, owner) SELECT $1, $2, t.partition, t.next_offset,"
+              " t.next_offset, nullif($3, ''), 'offsets reset'"
               " FROM unnest($4::integer[], $5::bigint[]) AS t (partition, next_offset)"
               " ON CONFLICT (sink, topic, partition) DO UPDATE"
               " SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id,"
+              " first_offset = CASE WHEN o.first_offset IS NOT NULL"
+              " THEN least(o.first_offset, EXCLUDED.first_offset) END,"
               " owner = EXCLUDED.owner, epoch = o.epoch + 1, leader_epoch = -1,"
               " claimed_at = now(), updated_at = now()",
               values, 5, err);

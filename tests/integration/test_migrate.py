@@ -82,7 +82,9 @@ def test_only_what_is_missing(
     database.query(
         "DROP FUNCTION pgsluice.expect_table; DROP FUNCTION pgsluice.table_version;"
         "DROP FUNCTION pgsluice.advance(text, text[], int[], bigint[], bigint[], bigint[], int[]);"
-        "ALTER TABLE pgsluice.offsets DROP COLUMN lost_count;"
+        "DROP FUNCTION pgsluice.advance_backfill; DROP TABLE pgsluice.backfills CASCADE;"
+        "DROP TABLE pgsluice.backfill_ranges;"
+        "ALTER TABLE pgsluice.offsets DROP COLUMN lost_count, DROP COLUMN first_offset;"
         "DROP TABLE pgsluice.dead_letters; DELETE FROM pgsluice.migrations WHERE version >= 2"
     )
     assert start_sink(mock, topics="t", postgres=database, command="migrate").wait_exit() == DONE

@@ -44,7 +44,12 @@ static int begin(void **state)
     }
     pool = (struct pool){.conns = conns, .max = 2};
     claim = (struct claim){
-        .what = {.sink = "sink", .topic = "orders", .partition = 3, .owner = "one", .initial = -1},
+        .what = {.ledger = &offsets_of_sink,
+                 .name = "sink",
+                 .topic = "orders",
+                 .partition = 3,
+                 .owner = "one",
+                 .initial = -1},
         .pool = &pool,
     };
     answers = 0;

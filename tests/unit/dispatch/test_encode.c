@@ -248,7 +248,7 @@ static void a_letter_says_where_from_why_and_which_column(void **state)
     assert_string_equal(buffer_text(&batch->dead_letters),
                         "sink\torders\t3\t42\t\\N\t\\N\t\\\\x7b226964223a206e756c6c7d\t\\N\t"
                         "column \"id\": null in a NOT NULL column\t\\N\t"
-                        "\"public\".\"orders\"\tid\tone\n");
+                        "\"public\".\"orders\"\tid\tone\t\\N\n");
 }
 
 static void a_bad_last_column_leaves_nothing_of_its_row(void **state)

@@ -73,8 +73,11 @@ static int begin(void **state)
     config = (struct config){.table = template};
     route = route_create(&config, "orders");
     map(true);
-    settings = (struct flush_settings){
-        .sink = "sink", .exactly_once = true, .on_done = on_end, .opaque = &settings};
+    settings = (struct flush_settings){.ledger = &offsets_of_sink,
+                                       .name = "sink",
+                                       .exactly_once = true,
+                                       .on_done = on_end,
+                                       .opaque = &settings};
     flush = flush_create(&settings);
     conn_init(&conn, &loop, on_state, NULL);
     conn.state = CONN_IDLE;

@@ -38,7 +38,7 @@ static void a_commit_moves_the_position_and_counts(void **state)
     size_t bytes = 2 * batch->rows.len;
     commit_flush(await_flush(), 1);
     assert_int_equal(queue->position, 104);
-    assert_int_equal(queue->rows_count, 4);
+    assert_int_equal(queue->written.rows_count, 4);
     assert_true(intake_is_empty(&dispatcher));
     assert_int_equal(dispatcher.totals.rows_count, 4);
     assert_int_equal(dispatcher.totals.records_count, 4);
@@ -250,8 +250,8 @@ static void a_refused_row_of_one_partition_is_not_the_others_fault(void **state)
     fail_with(await_flush(), "22P02", "COPY orders, line 4, column note: \"x\"");
     commit_flush(await("ARRAY[1]::integer[]"), 1);
     commit_flush(await("ARRAY[2]::integer[]"), 2);
-    assert_int_equal(one->rows_count, 2);
-    assert_int_equal(two->rows_count, 1);
+    assert_int_equal(one->written.rows_count, 2);
+    assert_int_equal(two->written.rows_count, 1);
     assert_int_equal(two->position, 2);
 }
 

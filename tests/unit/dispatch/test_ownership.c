@@ -64,7 +64,7 @@ static void a_partition_without_a_position_is_placed_first(void **state)
     ownership_place(&dispatcher, queue, 40);
     struct conn *claim = await_claim();
     assert_non_null(strstr(conn_sql(claim), "INSERT INTO pgsluice.offsets"));
-    assert_non_null(strstr(conn_sql(claim), ", 3, 40, E'one',"));
+    assert_non_null(strstr(conn_sql(claim), ", 3, 40, 40, E'one',"));
     give_position(claim, 40, 1);
     assert_int_equal(queue->read_next, 40);
     assert_int_equal(asked.starts, 1);

@@ -82,11 +82,11 @@ static void a_letter_is_one_row_in_the_order_of_the_copy(void **state)
     dead_letters_encode(&out, &letter);
     assert_string_equal(buffer_text(&out),
                         "sink\torders\t3\t42\t\\N\t\\N\t\\\\x7b7d\t\\N\tno row\t\\N\t"
-                        "\"public\".\"orders\"\t\\N\thost-1\n");
+                        "\"public\".\"orders\"\t\\N\thost-1\t\\N\n");
     assert_string_equal(dead_letters_copy_sql,
                         "COPY pgsluice.dead_letters (sink, topic, partition, record_offset,"
                         " record_time, key, value, headers, reason, sqlstate, target_table,"
-                        " target_column, instance) FROM STDIN;");
+                        " target_column, instance, backfill) FROM STDIN;");
 }
 
 static void letters_follow_each_other(void **state)

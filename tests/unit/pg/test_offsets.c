@@ -64,8 +64,12 @@ static void other_characters_stand_for_themselves(void **state)
 
 /* Claims. */
 
-static const struct offsets_claim claim = {
-    .sink = "it's", .topic = "or\\ders", .partition = 7, .owner = "host-1", .initial = -1};
+static const struct offsets_claim claim = {.ledger = &offsets_of_sink,
+                                           .name = "it's",
+                                           .topic = "or\\ders",
+                                           .partition = 7,
+                                           .owner = "host-1",
+                                           .initial = -1};
 
 static void a_claim_raises_the_epoch_of_the_row(void **state)
 {
@@ -73,7 +77,8 @@ static void a_claim_raises_the_epoch_of_the_row(void **state)
     offsets_claim_sql(&sql, &claim);
     assert_sql("SET LOCAL lock_timeout = '2s'; UPDATE pgsluice.offsets AS o"
                " SET epoch = o.epoch + 1, claimed_at = now(), owner = E'host-1'"
-               " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
+               " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' "
+               "AND o.partition = 7"
                " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
 }
 
@@ -84,14 +89,15 @@ static void a_claim_with_a_start_makes_the_row_or_raises_its_epoch(void **state)
     (void)state;
     first.initial = 9223372036854775807;
     offsets_claim_sql(&sql, &first);
-    assert_sql("SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = on;"
-               " INSERT INTO pgsluice.offsets AS o"
-               " (sink, topic, partition, next_offset, owner, topic_id)"
-               " VALUES (E'it''s', E'or\\\\ders', 7, 9223372036854775807, E'host-1',"
-               " nullif(E'', ''))"
-               " ON CONFLICT (sink, topic, partition) DO UPDATE"
-               " SET epoch = o.epoch + 1, claimed_at = now(), owner = EXCLUDED.owner"
-               " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
+    assert_sql(
+        "SET LOCAL lock_timeout = '2s'; SET LOCAL synchronous_commit = on;"
+        " INSERT INTO pgsluice.offsets AS o"
+        " (sink, topic, partition, next_offset, first_offset, owner, topic_id)"
+        " VALUES (E'it''s', E'or\\\\ders', 7, 9223372036854775807, 9223372036854775807, E'host-1',"
+        " nullif(E'', ''))"
+        " ON CONFLICT (sink, topic, partition) DO UPDATE"
+        " SET epoch = o.epoch + 1, claimed_at = now(), owner = EXCLUDED.owner"
+        " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
 }
 
 static void offset_zero_is_a_start(void **state)
@@ -126,6 +132,7 @@ static void what_is_lost_is_passed_where_the_row_still_stands_before_it(void **s
     (void)state;
     behind.skip_from = 100;
     behind.skip_to = 250;
+    behind.skip_is_loss = true;
     offsets_claim_sql(&sql, &behind);
     assert_non_null(strstr(
         buffer_text(&sql),
@@ -191,7 +198,8 @@ static void the_backend_that_holds_a_row_is_ended_but_our_own(void **state)
         " JOIN pg_locks AS l ON l.locktype = 'transactionid'"
         " AND l.transactionid = o.xmax AND l.granted"
         " JOIN pg_stat_activity AS a ON a.pid = l.pid"
-        " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND o.partition = 7"
+        " WHERE o.sink = E'it''s' AND o.topic = E'or\\\\ders' AND "
+        "o.partition = 7"
         " AND a.usename = current_user AND a.wait_event_type = 'Client'"
         " AND a.application_name LIKE 'pgsluice/%'"
         " AND a.pid <> ALL ('{17,18}'::integer[])) SELECT pid, application_name FROM frozen"
@@ -210,12 +218,13 @@ static void a_first_start_makes_rows_of_topics_without_any(void **state)
     (void)state;
     offsets_start_sql(&sql, "si'nk", "host-1", starts, 2);
     assert_sql("SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
-               " (sink, topic, partition, next_offset, owner)"
-               " SELECT E'si''nk', s.topic, s.partition, s.next_offset, E'host-1'"
+               " (sink, topic, partition, next_offset, first_offset, owner)"
+               " SELECT E'si''nk', s.topic, s.partition, s.next_offset, s.next_offset, E'host-1'"
                " FROM (VALUES (E'o''clock', 0, 5::bigint),"
                " (E'orders', 11, 9223372036854775807::bigint)) AS s (topic, partition, next_offset)"
                " WHERE NOT EXISTS (SELECT FROM pgsluice.offsets AS o WHERE o.topic = s.topic"
-               " AND o.sink = E'si''nk') ON CONFLICT (sink, topic, partition) DO NOTHING");
+               " AND o.sink = E'si''nk') ON CONFLICT (sink, topic, "
+               "partition) DO NOTHING");
 }
 
 static void known_topics_are_those_of_the_sink(void **state)
@@ -233,7 +242,7 @@ static void a_move_names_where_it_begins(void **state)
         .topic = "orders", .partition = 0, .epoch = 3, .from = 100, .to = 200, .leader_epoch = 6};
 
     (void)state;
-    offsets_advance_sql(&sql, "sink", &move, 1);
+    offsets_advance_sql(&sql, &offsets_of_sink, "sink", &move, 1);
     assert_sql("SELECT pgsluice.advance(E'sink', ARRAY[E'orders']::text[], ARRAY[0]::integer[],"
                " ARRAY[3]::bigint[], ARRAY[100]::bigint[], ARRAY[200]::bigint[],"
                " ARRAY[6]::integer[]);");
@@ -252,7 +261,7 @@ static void several_moves_are_one_call(void **state)
     };
 
     (void)state;
-    offsets_advance_sql(&sql, "si'nk", moves, 2);
+    offsets_advance_sql(&sql, &offsets_of_sink, "si'nk", moves, 2);
     assert_sql("SELECT pgsluice.advance(E'si''nk', ARRAY[E'o''clock',E'a,b]']::text[],"
                " ARRAY[1,2147483647]::integer[], ARRAY[3,4]::bigint[], ARRAY[0,5]::bigint[],"
                " ARRAY[1,9223372036854775807]::bigint[], ARRAY[0,-1]::integer[]);");
