@@ -12,6 +12,10 @@
 /* A consumer that is in no group yet. NULL (ERR_CONFIG): a property is wrong. */
 rd_kafka_t *client_create(const struct config *config, struct err *err);
 
+/* One of several consumers that read offsets that are known beforehand, in no group: it says where
+ * logs end. They share the memory for what is fetched ahead. NULL: as above. */
+rd_kafka_t *client_create_lane(const struct config *config, size_t lanes_count, struct err *err);
+
 /* The producer of dead letters, idempotent. NULL (ERR_CONFIG): a property is wrong. */
 rd_kafka_t *client_create_producer(const struct config *config, struct err *err);
 

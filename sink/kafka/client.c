@@ -30,9 +30,9 @@ struct property {
 
 /* Whatever the user says. */
 static const struct property required[] = {
-    {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},  {"enable.partition.eof", "false"},
-    {"check.crcs", "true"},          {"allow.auto.create.topics", "false"},
+    {"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},        {"check.crcs", "true"},
+    {"allow.auto.create.topics", "false"},
 };
 
 /* Of the producer of dead letters. It tries for ever: what is given up would have to be found
@@ -127,10 +127,11 @@ static bool set_classic(rd_kafka_conf_t *conf, const struct config *config, stru
  */
 enum { QUEUED_BYTES_MAX = 4 * 1024 * 1024 };
 
-static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, size_t clients_count,
+                        struct err *err)
 {
     const char *protocol = user_value(config, "group.protocol");
-    int64_t queued_bytes = config->memory_limit_bytes / 16;
+    int64_t queued_bytes = config->memory_limit_bytes / 16 / (int64_t)clients_count;
     if (queued_bytes > QUEUED_BYTES_MAX)
         queued_bytes = QUEUED_BYTES_MAX;
     char *fetch_bytes = fetch_max_bytes(config);
@@ -177,13 +178,14 @@ static bool set_users(rd_kafka_conf_t *conf, const struct config *config, char o
     return true;
 }
 
-static bool set_all(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
+static bool set_all(rd_kafka_conf_t *conf, const struct config *config, size_t clients_count,
+                    struct err *err)
 {
     char other = config_sends_letters_to_topic(config) ? 'P' : '\0';
 
     return set_required(conf, required, COUNT_OF(required), err) &&
            set_defaults(conf, config, defaults, COUNT_OF(defaults), err) &&
-           set_users(conf, config, other, err) && set_derived(conf, config, err);
+           set_users(conf, config, other, err) && set_derived(conf, config, clients_count, err);
 }
 
 static bool set_all_of_producer(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
@@ -219,14 +221,16 @@ static rd_kafka_t *create(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct er
     return NULL;
 }
 
-rd_kafka_t *client_create(const struct config *config, struct err *err)
+static rd_kafka_t *create_consumer(const struct config *config, size_t clients_count,
+                                   const char *says_ends, struct err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
                                        RD_KAFKA_EVENT_ERROR);
-    if (!set_all(conf, config, err)) {
+    if (!set_all(conf, config, clients_count, err) ||
+        !set(conf, "enable.partition.eof", says_ends, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -234,6 +238,16 @@ rd_kafka_t *client_create(const struct config *config, struct err *err)
     if (client)
         rd_kafka_poll_set_consumer(client); /* its errors come to the queue that we serve */
     return client;
+}
+
+rd_kafka_t *client_create(const struct config *config, struct err *err)
+{
+    return create_consumer(config, 1, "false", err);
+}
+
+rd_kafka_t *client_create_lane(const struct config *config, size_t lanes_count, struct err *err)
+{
+    return create_consumer(config, lanes_count, "true", err);
 }
 
 rd_kafka_t *client_create_producer(const struct config *config, struct err *err)

@@ -39,8 +39,39 @@ static void note_out_of_range(struct reader *reader, struct assignment_slot *slo
     reader->assignment->changed = true;
 }
 
-static void take(struct reader *reader, struct queue *queue, const rd_kafka_message_t *message)
+/* Nothing behind it is wanted; what comes next is not ours, and would only cost time. */
+static void note_end(struct reader *reader, struct assignment_slot *slot)
 {
+    slot->stop = true;
+    reader->assignment->changed = true;
+}
+
+/*
+ * Kafka has no more at the moment. A range that is not at its end then waits for a log that was
+ * longer when it was planned: its leader may just be learning how long it is, or it was cut off.
+ */
+static void note_log_end(struct reader *reader, struct assignment_slot *slot,
+                         const rd_kafka_message_t *message)
+{
+    struct queue *queue = slot->queue;
+
+    queue_read_up_to(queue, message->offset);
+    if (queue_has_ended(queue)) {
+        note_end(reader, slot);
+        return;
+    }
+    slot->faulty = true;
+    err_set(&queue->halted, ERR_OUTAGE,
+            "%s[%d]@%lld: the log ends here, and did not before %lld when this was planned: it was "
+            "cut off, as by an unclean leader election, or its leader does not know better yet",
+            queue->route->topic, message->partition, (long long)message->offset,
+            (long long)queue->end);
+}
+
+static void take(struct reader *reader, struct assignment_slot *slot,
+                 const rd_kafka_message_t *message)
+{
+    struct queue *queue = slot->queue;
     rd_kafka_timestamp_type_t type;
     struct record record = {
         .offset = message->offset,
@@ -55,6 +86,8 @@ static void take(struct reader *reader, struct queue *queue, const rd_kafka_mess
         record.headers = (struct slice){reader->headers.data, reader->headers.len};
     if (UNLIKELY(!intake_append(reader->dispatcher, queue, &record)))
         reader->full = true;
+    if (UNLIKELY(queue_has_ended(queue)))
+        note_end(reader, slot);
 }
 
 /*
@@ -78,7 +111,9 @@ static void on_message(rd_kafka_message_t *message, void *opaque)
     reader->turn_count++;
     if (LIKELY(is_current(slot))) {
         if (LIKELY(!message->err))
-            take(reader, slot->queue, message);
+            take(reader, slot, message);
+        else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            note_log_end(reader, slot, message);
         else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
             note_out_of_range(reader, slot, message);
         else

@@ -109,7 +109,7 @@ static int begin(void **state)
     memset(&taken, 0, sizeof(taken));
     taken.room = TAKEN_MAX;
     route.topic = topic;
-    queue = (struct queue){.route = &route};
+    queue = (struct queue){.route = &route, .end = INT64_MAX};
     uv_loop_init(&loop);
     uv_timer_init(&loop, &ticker);
     uv_timer_start(&ticker, on_tick, 5, 5);
