@@ -19,16 +19,14 @@
 #include "command/boot.h"
 #include "command/first_start.h"
 #include "command/monitor.h"
+#include "command/process.h"
 #include "command/watchdog.h"
-#include "config_postgres.h"
 #include "dispatch/intake.h"
 #include "kafka/consumer.h"
 #include "kafka/credentials.h"
 #include "kafka/dead_letter_topic.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 enum run_state {
@@ -39,7 +37,7 @@ enum run_state {
     RUN_CLOSING,  /* waits for the loop to run empty */
 };
 
-enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000, DESTROY_S = 5, SAME_SIGNAL_MS = 200 };
+enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000, SAME_SIGNAL_MS = 200 };
 
 struct run {
     const struct config *config;
@@ -201,31 +199,6 @@ static void log_summary(const struct run *run)
 
 /* Opening. */
 
-/* libuv lets the name service have half of its threads, or the only one: a slow answer must not
- * keep batches waiting. */
-static bool asks_names(void)
-{
-    struct config_servers servers;
-    bool names = false;
-
-    config_servers_read(&servers);
-    for (size_t i = 0; i < servers.count; i++)
-        names |= config_server_is_name(&servers.list[i]);
-    config_servers_finish(&servers);
-    return names;
-}
-
-/* libuv reads it when the first job is queued. */
-static void set_workers(const struct config *config)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    long workers = config->workers > 0 ? (long)config->workers : cores > 2 ? cores - 1 : 1;
-    char text[24];
-
-    snprintf(text, sizeof(text), "%ld", workers + asks_names());
-    setenv("UV_THREADPOOL_SIZE", text, 1);
-}
-
 static void open_signal(struct run *run, uv_signal_t *handle, int number)
 {
     uv_signal_init(&run->loop, handle);
@@ -285,21 +258,9 @@ static void open_all(struct run *run)
     }
 }
 
-static volatile sig_atomic_t alarm_exit_code;
-
-/* All that matters is in PostgreSQL by now: a client that hangs in its own shutdown is left behind.
- */
-static void on_alarm(int number)
-{
-    (void)number;
-    _exit(alarm_exit_code);
-}
-
 static void destroy_clients(const struct run *run)
 {
-    rd_kafka_destroy_flags(run->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    if (run->producer)
-        rd_kafka_destroy(run->producer);
+    process_destroy_clients(&run->client, 1, run->producer, run->exit_code);
 }
 
 static void finish_all(struct run *run)
@@ -311,11 +272,7 @@ static void finish_all(struct run *run)
     credentials_finish(&run->credentials);
     int busy = uv_loop_close(&run->loop);
     assert(busy == 0);
-    alarm_exit_code = run->exit_code;
-    signal(SIGALRM, on_alarm);
-    alarm(DESTROY_S);
     destroy_clients(run);
-    alarm(0);
     dead_letter_topic_finish(&run->dead_letter_topic);
 }
 
@@ -362,6 +319,7 @@ static int boot(struct run *run)
     code = boot_topics(run->config, run->client);
     if (code == EXIT_DONE)
         code = first_start(run->config, run->client);
+    run->exit_code = code;
     if (code != EXIT_DONE)
         destroy_clients(run);
     return code;
@@ -371,7 +329,7 @@ int command_run(const struct config *config)
 {
     struct run run = {.config = config, .monitor.fd = -1, .started_ms = clock_now_ms()};
 
-    set_workers(config);
+    process_set_workers(config);
     log_info("starting", LOG_STR("version", PGSLUICE_VERSION),
              LOG_STR("librdkafka", rd_kafka_version_str()), LOG_STR("sink", config->name),
              LOG_STR("topics", config->topics), LOG_STR("instance", config->instance_id));
