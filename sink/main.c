@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "command/arguments.h"
+#include "command/backfill.h"
 #include "command/config_show.h"
 #include "command/dead_letters.h"
 #include "command/exit.h"
@@ -38,6 +39,7 @@ enum { OLDEST_RDKAFKA = 0x020f01ff };
 
 /* What the options of a command go into, its defaults to begin with. */
 union options {
+    struct backfill_options backfill;
     struct dead_letters_options dead_letters;
     struct offsets_options offsets;
 };
@@ -54,6 +56,7 @@ struct command {
     int (*run_dead_letters)(const struct config *config,
                             const struct dead_letters_options *options);
     int (*run_offsets)(const struct config *config, const struct offsets_options *options);
+    int (*run_backfill)(const struct config *config, const struct backfill_options *options);
     union options defaults;
 };
 
@@ -69,6 +72,28 @@ static const struct command commands[] = {
          "SIGTERM or SIGINT: what is under way is finished within SINK_DRAIN_TIMEOUT_MS, then it "
          "leaves\n"
          "the group; a second signal ends it at once. Neither loses a record.\n"},
+    {.name = "backfill",
+     .summary = "Load a range of offsets or of time once, then end.",
+     .help =
+         "Loads what SINK_TOPICS hold from one bound to another into the tables, exactly once, and "
+         "ends by\n"
+         "itself. Offsets are fixed at the first start; no consumer group is joined, and no sink's "
+         "position\n"
+         "is touched. Interrupted or killed, it goes on when it is run again with the same "
+         "options. All\n"
+         "settings of run apply.\n"
+         "\n"
+         "Within a range, rows are written in the order of offsets; the ranges of --parallel load "
+         "side by\n"
+         "side. Exits with 0 when all is loaded, 65 when it is but with dead letters, 75 when it "
+         "was\n"
+         "interrupted.\n"
+         "\n"
+         "  pgsluice backfill --from -90d --until-live\n"
+         "  pgsluice backfill --from 2026-08-01 --to 2026-09-01T00:00:00+02:00 --name august\n",
+     .arguments = backfill_arguments,
+     .run_backfill = command_backfill,
+     .defaults.backfill = {.parallel = 1, .of = 1}},
     {.name = "migrate",
      .run = command_migrate,
      .postgres_only = true,
@@ -384,6 +409,8 @@ static int call_command(const struct command *command, const struct config *conf
 {
     if (command->run_offsets)
         return command->run_offsets(config, &options->offsets);
+    if (command->run_backfill)
+        return command->run_backfill(config, &options->backfill);
     if (command->run_dead_letters)
         return command->run_dead_letters(config, &options->dead_letters);
     return command->run(config);

@@ -1,6 +1,6 @@
 """Includes point one way: a file may include headers of its own floor and of those below it.
 
-    base <- ops <- config <- pg <- decode <- dispatch <- kafka <- command <- main
+    base <- ops <- config <- pg <- decode <- dispatch <- kafka <- backfill <- command <- main
 
 The floor of sink/pg/pool.c is pg, that of include/config.h and config_internal.h is config.
 Run from the top of the tree; prints each include that goes up, or to no floor at all.
@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-FLOORS = ["base", "ops", "config", "pg", "decode", "dispatch", "kafka", "command", "main"]
+FLOORS = ["base", "ops", "config", "pg", "decode", "dispatch", "kafka", "backfill", "command", "main"]
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 
 

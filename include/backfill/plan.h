@@ -1,0 +1,49 @@
+/*
+ * From what was asked for to ranges with fixed offsets. Blocking: Kafka says where logs begin and
+ * end and where times are in them, PostgreSQL where a sink began. Thread: main.
+ */
+#ifndef BACKFILL_PLAN_H
+#define BACKFILL_PLAN_H
+
+#include "backfill/bound.h"
+#include "config.h"
+#include "pg/backfill_table.h"
+
+#include <librdkafka/rdkafka.h>
+
+struct plan_request {
+    const struct config *config; /* borrowed, as are the others */
+    const char *name;
+    const char *from_text; /* as asked for, and what that means now */
+    const char *to_text;
+    struct bound from;
+    struct bound to;
+    bool until_live;        /* instead of `to`: where the sink began */
+    const char *partitions; /* "": all */
+    int64_t parallel;       /* ranges of a partition at most */
+    int64_t processes;
+};
+
+/*
+ * Fills a zeroed backfill, which is not written anywhere: backfill_finish ends it. False:
+ * ERR_OUTAGE, a server does not answer; ERR_CONFIG, it can not be planned, and why.
+ */
+bool plan_make(struct backfill *backfill, const struct plan_request *request, rd_kafka_t *client,
+               PGconn *connection, struct err *err) MUST_CHECK;
+
+/*
+ * Whether a backfill that was begun before is the one that is asked for now. False, ERR_CONFIG: all
+ * that differs; ERR_OUTAGE: its tables could not be asked.
+ */
+bool plan_is_same(const struct backfill *begun, const struct plan_request *request,
+                  PGconn *connection, struct err *err) MUST_CHECK;
+
+/*
+ * The ranges of a partition from `next` to before `end`: `parallel` of about the same length, or
+ * fewer, since very short ones would not be worth it; one at least. The first begins at `start`,
+ * which may be lower: what is between is lost. Returns how many; `ranges` has room for `parallel`.
+ */
+size_t plan_cut(struct backfill_range *ranges, int64_t parallel, int64_t start, int64_t next,
+                int64_t end);
+
+#endif

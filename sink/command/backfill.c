@@ -1,0 +1,403 @@
+/*
+ *   options --> schema, tables, topics --> taken, so that no other process does the same
+ *      --> plan: made and written, or as it was written by a former start, if that is what is asked
+ *          for --> loaded (command/backfill_load.c) --> its end is noted --> summary
+ *
+ * Two processes that start at once for the first time both make a plan; one writes it, and both
+ * then read that one. The race of two for the same share is settled before it begins: each holds a
+ * lock of its session while it lives. What makes it safe is not the lock but the epoch of each
+ * range, as with sinks: whoever has claimed it last can write, nobody else.
+ */
+#include "command/backfill.h"
+
+#include "backfill/partitions.h"
+#include "backfill/plan.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "command/backfill_load.h"
+#include "command/boot.h"
+#include "command/output.h"
+#include "kafka/client.h"
+#include "ops/progress_summary.h"
+#include "pg/session.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(name) .offset = offsetof(struct backfill_options, name)
+
+enum { PARALLEL_MAX = 64, PROCESSES_MAX = 10000, TAKE_PAUSE_MS = 200 };
+
+const struct argument backfill_arguments[] = {
+    {"--from", ARGUMENT_TEXT, FIELD(from), .value = "BOUND",
+     .doc = "earliest, an offset, a time, or a time back from now (-90d, -36h, -15m)."},
+    {"--to", ARGUMENT_TEXT, FIELD(to), .value = "BOUND",
+     .doc = "The same, or latest, the default; what is there is not loaded any more."},
+    {"--until-live", ARGUMENT_FLAG, FIELD(until_live),
+     .doc = "Instead of --to: up to where the sink SINK_NAME has begun."},
+    {"--partitions", ARGUMENT_TEXT, FIELD(partitions), .value = "LIST",
+     .doc = "Only these, as in 0,3,8-11."},
+    {"--name", ARGUMENT_TEXT, FIELD(name), .value = "NAME",
+     .doc = "What its progress is kept under; SINK_NAME unless it is said."},
+    {"--parallel", ARGUMENT_NUMBER, FIELD(parallel), .min = 1, .max = PARALLEL_MAX, .value = "N",
+     .doc = "Cut each partition into N ranges that load side by side; 1 unless it is said."},
+    {"--index", ARGUMENT_NUMBER, FIELD(index), .min = 0, .max = PROCESSES_MAX - 1, .value = "I",
+     .doc = "With --of N: load the partitions p with p % N = I."},
+    {"--of", ARGUMENT_NUMBER, FIELD(of), .min = 1, .max = PROCESSES_MAX, .value = "N",
+     .doc = "As many processes share it, each with an --index from 0."},
+    {"--dry-run", ARGUMENT_FLAG, FIELD(dry_run), .doc = "Show what would be loaded, and end."},
+    {"--restart", ARGUMENT_FLAG, FIELD(restart),
+     .doc = "Forget the progress under this name: what is in the table already is loaded again."},
+    {"--json", ARGUMENT_FLAG, FIELD(json), .doc = "The summary as a JSON object."},
+    {0},
+};
+
+struct run {
+    const struct config *config;
+    const struct backfill_options *options;
+    struct plan_request request;
+    struct backfill backfill;
+    struct backfill_share share;
+    PGconn *connection; /* holds the lock; NULL: none yet */
+};
+
+static int fail(const struct err *err)
+{
+    log_error("backfill", LOG_STR("class", err_class_name(err->class)), LOG_ERR(err));
+    return boot_exit_code(err);
+}
+
+/* --- What is asked for ------------------------------------------------------------------------
+ */
+
+static bool refuse(const char *what)
+{
+    fprintf(stderr, "pgsluice: %s\nSee pgsluice backfill --help.\n", what);
+    return false;
+}
+
+static bool refuse_bound(const char *option, const struct err *err)
+{
+    fprintf(stderr, "pgsluice: %s %s\nSee pgsluice backfill --help.\n", option, err->text);
+    return false;
+}
+
+static bool parse_bounds(struct plan_request *request)
+{
+    int64_t now_ms = clock_wall_ms();
+    struct err err;
+
+    if (!bound_parse(&request->from, request->from_text, now_ms, &err))
+        return refuse_bound("--from", &err);
+    if (!request->until_live && !bound_parse(&request->to, request->to_text, now_ms, &err))
+        return refuse_bound("--to", &err);
+    if (request->from.kind == BOUND_LATEST)
+        return refuse("--from latest would load nothing");
+    if (!request->until_live && request->to.kind == BOUND_EARLIEST)
+        return refuse("--to earliest would load nothing");
+    if (request->from.kind == request->to.kind &&
+        (request->from.offset > request->to.offset || request->from.time_ms > request->to.time_ms))
+        return refuse("--from is behind --to");
+    return *request->partitions == '\0' || partitions_check(request->partitions, &err) ||
+           refuse_bound("--partitions", &err);
+}
+
+static bool check_options(const struct backfill_options *options)
+{
+    if (!options->from)
+        return refuse("backfill needs --from, as in --from earliest or --from -90d");
+    if (options->to && options->until_live)
+        return refuse("--until-live stands instead of --to");
+    if (options->index >= options->of)
+        return refuse("--index has to be below --of: the processes are numbered from 0");
+    if (options->restart && options->of > 1)
+        return refuse("--restart can't be shared: each process would forget what the others have "
+                      "done; give another --name");
+    return true;
+}
+
+static bool take_options(struct run *run)
+{
+    const struct backfill_options *options = run->options;
+
+    if (!check_options(options))
+        return false;
+    run->share = (struct backfill_share){.index = options->index, .of = options->of};
+    run->request = (struct plan_request){
+        .config = run->config,
+        .name = options->name ? options->name : run->config->name,
+        .from_text = options->from,
+        .to_text = options->until_live ? "--until-live"
+                   : options->to       ? options->to
+                                       : "latest",
+        .until_live = options->until_live,
+        .partitions = options->partitions ? options->partitions : "",
+        .parallel = options->parallel,
+        .processes = options->of,
+    };
+    return parse_bounds(&run->request);
+}
+
+/* --- The summary ------------------------------------------------------------------------------
+ */
+
+static void take_picture(struct progress_range *picture, const struct backfill_range *range)
+{
+    const struct offsets_written *written = &range->written;
+    bool complete = range->next_offset == range->end_offset;
+
+    *picture = (struct progress_range){
+        .topic = range->topic,
+        .partition = range->partition,
+        .range = range->range,
+        .state = complete ? PROGRESS_RANGE_COMPLETE : PROGRESS_RANGE_WAITING,
+        .start_offset = range->start_offset,
+        .next_offset = range->next_offset,
+        .end_offset = range->end_offset,
+        .records_count = written->rows_count + written->skipped_count + written->dead_letters_count,
+        .rows_count = written->rows_count,
+        .skipped_count = written->skipped_count,
+        .dead_letters_count = written->dead_letters_count,
+        .lost_count = range->lost_count,
+        .bytes = written->bytes,
+        .first_offset = written->first_offset,
+        .last_offset = written->last_offset,
+        .first_timestamp_ms = written->first_timestamp_ms,
+        .last_timestamp_ms = written->last_timestamp_ms,
+    };
+}
+
+static enum progress_state state_of(const struct backfill *backfill)
+{
+    if (backfill->created_ms == 0)
+        return PROGRESS_PLANNED;
+    return backfill->finished_ms > 0 ? PROGRESS_COMPLETE : PROGRESS_INTERRUPTED;
+}
+
+static int print(const struct backfill *backfill, bool json)
+{
+    struct progress_range *pictures =
+        memory_new_array(backfill->ranges_count + 1, sizeof(*pictures));
+    struct progress progress = {
+        .name = backfill->name,
+        .state = state_of(backfill),
+        .started_ms = backfill->created_ms,
+        .ended_ms = backfill->finished_ms,
+        .now_ms = backfill->now_ms,
+        .ranges = pictures,
+        .ranges_count = backfill->ranges_count,
+    };
+    struct buffer out = {0};
+
+    for (size_t i = 0; i < backfill->ranges_count; i++)
+        take_picture(&pictures[i], &backfill->ranges[i]);
+    if (json) {
+        json_t *object = progress_json(&progress);
+        char *text = json_dumps(object, JSON_COMPACT);
+        buffer_printf(&out, "%s\n", text);
+        free(text);
+        json_decref(object);
+    } else {
+        progress_summary_append(&out, &progress);
+    }
+    int code = output_write(&out);
+    buffer_finish(&out);
+    free(pictures);
+    return code;
+}
+
+/* --- The plan ---------------------------------------------------------------------------------
+ */
+
+static bool make_plan(struct run *run, struct err *err)
+{
+    rd_kafka_t *client = client_create(run->config, err);
+
+    if (!client)
+        return false;
+    bool done = client_check(client, run->config, run->config->connect_timeout_ms, err) &&
+                plan_make(&run->backfill, &run->request, client, run->connection, err);
+    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return done;
+}
+
+static bool read_again(struct run *run, struct err *err)
+{
+    backfill_finish(&run->backfill);
+    return backfill_table_read(run->connection, run->request.name, &run->backfill, err);
+}
+
+static void log_restart(const struct backfill *forgotten)
+{
+    int64_t rows = 0;
+
+    for (size_t i = 0; i < forgotten->ranges_count; i++)
+        rows += forgotten->ranges[i].written.rows_count;
+    log_warn("restart: the rows that were loaded before stay in the table, and are loaded again",
+             LOG_STR("backfill", forgotten->name), LOG_INT("rows", rows));
+}
+
+/* Another process may have written one since we looked. */
+static bool write_plan(struct run *run, struct err *err)
+{
+    if (!make_plan(run, err) ||
+        !backfill_table_write(run->connection, &run->backfill, run->options->restart, err) ||
+        !read_again(run, err))
+        return false;
+    log_info("planned", LOG_STR("backfill", run->backfill.name),
+             LOG_INT("ranges", (int64_t)run->backfill.ranges_count));
+    return plan_is_same(&run->backfill, &run->request, run->connection, err);
+}
+
+static bool find_plan(struct run *run, struct err *err)
+{
+    if (!backfill_table_read(run->connection, run->request.name, &run->backfill, err))
+        return false;
+    if (run->backfill.created_ms > 0 && !run->options->restart)
+        return plan_is_same(&run->backfill, &run->request, run->connection, err);
+    if (run->backfill.created_ms > 0)
+        log_restart(&run->backfill);
+    backfill_finish(&run->backfill);
+    return write_plan(run, err);
+}
+
+static int dry_run(struct run *run)
+{
+    struct err err = {0};
+
+    if (!backfill_table_read(run->connection, run->request.name, &run->backfill, &err))
+        return fail(&err);
+    bool begun = run->backfill.created_ms > 0 && !run->options->restart;
+    if (begun && !plan_is_same(&run->backfill, &run->request, run->connection, &err))
+        return fail(&err);
+    if (!begun)
+        backfill_finish(&run->backfill);
+    if (!begun && !make_plan(run, &err))
+        return fail(&err);
+    return print(&run->backfill, run->options->json);
+}
+
+/* --- The run ----------------------------------------------------------------------------------
+ */
+
+static bool is_taken(struct run *run, char **holder, struct err *err)
+{
+    bool taken = false;
+
+    free(*holder);
+    *holder = NULL;
+    return backfill_table_take(run->connection, run->request.name, run->share.index, &taken, holder,
+                               err) &&
+           taken;
+}
+
+/* A process that was killed a moment ago may not be gone yet in the eyes of PostgreSQL. */
+static bool take(struct run *run, struct err *err)
+{
+    int64_t deadline_ms = clock_now_ms() + run->config->connect_timeout_ms;
+    char *holder = NULL;
+    bool taken;
+
+    *err = (struct err){0};
+    while (!(taken = is_taken(run, &holder, err)) && err->class == ERR_NONE &&
+           clock_now_ms() < deadline_ms)
+        poll(NULL, 0, TAKE_PAUSE_MS);
+    if (!taken && err->class == ERR_NONE)
+        err_set(err, ERR_CONTENTION, "backfill %s is loaded by another process already (%s)%s",
+                run->request.name, holder ? holder : "not seen by this role",
+                run->share.of > 1 ? " with the same --index" : "");
+    free(holder);
+    return taken;
+}
+
+static int64_t letters_of_share(const struct run *run)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < run->backfill.ranges_count; i++)
+        if (backfill_share_has(&run->share, run->backfill.ranges[i].partition))
+            count += run->backfill.ranges[i].written.dead_letters_count;
+    return count;
+}
+
+static bool is_share_complete(const struct run *run)
+{
+    for (size_t i = 0; i < run->backfill.ranges_count; i++) {
+        const struct backfill_range *range = &run->backfill.ranges[i];
+        if (backfill_share_has(&run->share, range->partition) &&
+            range->next_offset < range->end_offset)
+            return false;
+    }
+    return true;
+}
+
+/* The connection may not have survived the load. */
+static bool note_end(struct run *run, struct err *err)
+{
+    PQfinish(run->connection);
+    run->connection = session_connect(run->config, run->config->connect_timeout_ms, err);
+    return run->connection && backfill_table_end(run->connection, run->request.name, err) &&
+           read_again(run, err);
+}
+
+static int end(struct run *run, int loaded)
+{
+    struct err err = {0};
+
+    if (!note_end(run, &err)) {
+        fail(&err);
+        return loaded == EXIT_DONE ? EXIT_TEMPORARY : loaded;
+    }
+    if (loaded == EXIT_TEMPORARY)
+        log_warn("interrupted: run it again with the same options to go on",
+                 LOG_STR("backfill", run->backfill.name));
+    int printed = print(&run->backfill, run->options->json);
+    if (loaded != EXIT_DONE || printed != EXIT_DONE)
+        return loaded != EXIT_DONE ? loaded : printed;
+    return letters_of_share(run) > 0 ? EXIT_DATA : EXIT_DONE;
+}
+
+static int load(struct run *run)
+{
+    struct err err = {0};
+
+    if (!take(run, &err) || !find_plan(run, &err))
+        return fail(&err);
+    if (is_share_complete(run))
+        return end(run, EXIT_DONE);
+    return end(run, backfill_load(run->config, &run->backfill, &run->share));
+}
+
+static int connect_and_run(struct run *run)
+{
+    struct err err = {0};
+
+    run->connection = session_connect(run->config, run->config->connect_timeout_ms, &err);
+    if (!run->connection)
+        return fail(&err);
+    int code = run->options->dry_run ? dry_run(run) : load(run);
+    PQfinish(run->connection);
+    backfill_finish(&run->backfill);
+    return code;
+}
+
+int command_backfill(const struct config *config, const struct backfill_options *options)
+{
+    struct run run = {.config = config, .options = options};
+    int code;
+
+    if (!take_options(&run))
+        return EXIT_USAGE;
+    log_info("starting", LOG_STR("version", PGSLUICE_VERSION),
+             LOG_STR("backfill", run.request.name), LOG_STR("topics", config->topics),
+             LOG_STR("from", run.request.from_text), LOG_STR("to", run.request.to_text),
+             LOG_STR("instance", config->instance_id));
+    code = boot_limits(config);
+    if (code == EXIT_DONE)
+        code = boot_schema(config);
+    if (code == EXIT_DONE)
+        code = boot_tables(config);
+    return code == EXIT_DONE ? connect_and_run(&run) : code;
+}
