@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+import sys
+from contextlib import closing
+from pathlib import Path
 from typing import Iterator
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Producer
 from confluent_kafka.admin import ConfigResource
 from faults import group_of, let_pass
 from nemesis import NotLanded, fault, observe
+from process import Child, TemporaryDirectory, tail
 from records import good
 from world import World
 
+INTRUDER = Path(__file__).parent / "intruder.py"
 PARTITIONS_MAX = 12
 HUNG_RECORDS = 50
 QUORUM_TOOL = "org.apache.kafka.tools.MetadataQuorumCommand"
@@ -137,22 +142,17 @@ def leaders_move(world: World, rng: random.Random) -> Iterator[str]:
 @fault("group-intruder", touches=["group"], lasts=(0, 3))
 def group_intruder(world: World, rng: random.Random) -> Iterator[str]:
     """A stranger joins the group, takes partitions, and commits wrong offsets for them."""
-    conf = {
-        "group.id": world.name, "partition.assignment.strategy": "cooperative-sticky",
-        "session.timeout.ms": 3000, "enable.auto.commit": False, "auto.offset.reset": "latest",
-    }  # fmt: skip
-    intruder = Consumer(world.kafka.client_conf(**conf))
-    try:
-        intruder.subscribe(world.tables)
-        given = observe(lambda: intruder.poll(0.1) and False or intruder.assignment(), 15, "a share")
-        wrong = [TopicPartition(p.topic, p.partition, rng.choice((0, 10**9))) for p in given]
+    with closing(TemporaryDirectory("intruder")) as folder:
+        log = folder.path / "intruder.log"
+        argv = [world.kafka.bootstrap, world.name, str(rng.randrange(2**31)), *world.tables]
+        intruder = Child([sys.executable, "-B", str(INTRUDER), *argv], log)
         try:
-            intruder.commit(offsets=wrong, asynchronous=False)
-        except KafkaException as error:
-            raise NotLanded(f"its commit failed: {error}") from error
-        yield f"committed wrong offsets for {len(wrong)} partitions"
-    finally:
-        intruder.close()
+            observe(lambda: not intruder.alive or tail(log), 20, "a share")
+            if not intruder.alive:
+                raise NotLanded(f"it came to nothing: {tail(log, 1)}")
+            yield tail(log, 1)
+        finally:
+            intruder.stop()
 
 
 # --- Topics and load ----------------------------------------------------------------------------
