@@ -1,15 +1,36 @@
 """A backfill loads what lies between its bounds once, however often it is killed, beside a live sink
-or not, and ends by itself."""
+or not, and ends by itself.
 
+More and larger: PGSLUICE_TIMES=10 PGSLUICE_BACKFILL_RECORDS=5000000 with -k killed.
+"""
+
+import json
+import os
 import random
+from datetime import datetime, timezone
 
 import backfills
 import history
 import pytest
+from cluster import Record
+from confluent_kafka import Producer, TopicPartition
 from faults import let_pass, slow_flushes
+from load import Load, order_texts
+from repeat import times
+from wait import wait_until
 
 PARTITIONS = 12
 SEED = 20261120
+RECORDS = int(os.environ.get("PGSLUICE_BACKFILL_RECORDS", 120_000))
+KILLS = times(3)
+# Small flushes and few sessions, so that a kill always meets it at work.
+FLUSH_KIB = max(64, RECORDS // 4_000)
+SLOW = {
+    "SINK_POOL_MAX": 2,
+    "SINK_BATCH_SIZE": FLUSH_KIB * 4,
+    "SINK_BATCH_BYTES": f"{FLUSH_KIB}KiB",
+    "SINK_MEMORY_LIMIT": "16MiB",
+}
 
 
 @pytest.fixture
@@ -19,8 +40,12 @@ def table(kafka1, postgres, names):
     return names.table
 
 
-def all_of(kafka, topic):
-    return kafka.watermarks(topic)
+def reconciles(told):
+    """What was read became rows or dead letters, and what was not read has its reason."""
+    assert told["records"] == told["rows"] + told["skipped"] + told["dead_letters"]
+    explained = told["records"] + told["offsets_without_record"] + told["offsets_gone_to_retention"]
+    assert told["offsets_in_range"] == explained + told["offsets_left"]
+    return told
 
 
 def test_offsets(kafka1, postgres, names, table, start_sink):
@@ -28,14 +53,226 @@ def test_offsets(kafka1, postgres, names, table, start_sink):
     kafka1.produce_orders(names.topic, 12_000, poison_every=997)
     run = start_sink(kafka1, command="backfill --from 100 --to 700 --json")
     assert run.wait_exit() == 65, "it has dead letters"
-    rows = backfills.loaded(
-        kafka1, names.topic, postgres, table, {p: (100, 700) for p in range(PARTITIONS)}
-    )
-    told = backfills.summary(run)
+    bounds = {p: (100, 700) for p in range(PARTITIONS)}
+    rows = backfills.loaded(kafka1, names.topic, postgres, table, bounds)
+    told = reconciles(backfills.summary(run))
     assert (told["rows"], told["records"]) == (rows, PARTITIONS * 600)
-    assert told["rows"] + told["dead_letters"] + told["skipped"] == told["records"]
     letters = "SELECT DISTINCT backfill FROM pgsluice.dead_letters WHERE topic = %s"
     assert postgres.query(letters, [names.topic]) == [(names.group,)]
     assert run.positions(names.topic) == {}, "a sink's positions are no affair of it"
     assert run.start().wait_exit() == 65
     assert backfills.summary(run)["rows"] == rows
+
+
+# --- Kills ----------------------------------------------------------------------------------------
+
+
+def offsets_at(kafka, topic, time_ms):
+    """Each partition's first record of that time or later, as another client finds it; else its end."""
+    consumer = kafka.consumer()
+    try:
+        wanted = [TopicPartition(topic, p, time_ms) for p in range(PARTITIONS)]
+        found = {one.partition: one.offset for one in consumer.offsets_for_times(wanted, timeout=30)}
+    finally:
+        consumer.close()
+    return {p: at if at >= 0 else kafka.end_offsets(topic)[p] for p, at in found.items()}
+
+
+def now_ms():
+    return int(datetime.now(timezone.utc).timestamp() * 1000)
+
+
+def iso(time_ms):
+    return datetime.fromtimestamp(time_ms / 1000, timezone.utc).isoformat(timespec="milliseconds")
+
+
+def kill_at_work(run, postgres, rng):
+    """Once it has written something since it was started."""
+    before = backfills.written(postgres, run.name)
+    run.wait_for(lambda: backfills.written(postgres, run.name) > before, 60, "it writes", 0.01)
+    let_pass(rng.uniform(0.001, 0.3))
+    run.kill()
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("parallel", (1, 3))
+def test_killed_again_and_again(parallel, kafka1, postgres, names, table, start_sink):
+    """A range of time, in which nothing is missing and nothing doubled."""
+    rng = random.Random(SEED)
+    cuts = []
+    for first, part in enumerate((RECORDS // 6, RECORDS // 6 * 4, RECORDS // 6)):
+        kafka1.produce_orders(names.topic, part, first=first * RECORDS, poison_every=4_999)
+        cuts.append(now_ms() + 1)
+        let_pass(0.01)
+    slow_flushes(postgres, table, before_ms=30, after_ms=30)
+    words = f"backfill --from {iso(cuts[0])} --to {iso(cuts[1])} --parallel {parallel} --json"
+    run = start_sink(kafka1, command=words, env=SLOW)
+    for _ in range(KILLS):
+        kill_at_work(run, postgres, rng)
+        run.start()
+    assert run.wait_exit(100 * times(1)) == 65
+    begins, ends = (offsets_at(kafka1, names.topic, at) for at in cuts[:2])
+    bounds = {p: (begins[p], ends[p]) for p in range(PARTITIONS)}
+    rows = backfills.loaded(kafka1, names.topic, postgres, table, bounds)
+    assert reconciles(backfills.summary(run))["rows"] == rows
+    print(f"parallel {parallel}: {rows} rows of {RECORDS} records, {KILLS} kills")
+    if parallel == 1:
+        history.assert_order(postgres, table)
+
+
+@pytest.mark.limit(120)
+def test_beside_a_live_sink(kafka1, postgres, names, table, start_sink):
+    """Both are killed; they meet where the live one has begun."""
+    rng = random.Random(SEED)
+    kafka1.produce_orders(names.topic, 60_000, poison_every=4_999)
+    slow_flushes(postgres, table, before_ms=30, after_ms=30)
+    live = start_sink(kafka1, env={**SLOW, "SINK_START": "latest"})
+    live.wait_for_log("first start at the ends of the logs")
+    began = live.positions(names.topic)
+    assert began == kafka1.end_offsets(names.topic)
+    with Load(kafka1, names.topic, rate=5_000, first=10_000_000, poison_every=499) as load:
+        words = "backfill --from earliest --until-live --name old --json"
+        run = start_sink(kafka1, command=words, env=SLOW, instance="old")
+        run.name = "old"
+        for _ in range(KILLS):
+            kill_at_work(run, postgres, rng)
+            live.kill()
+            live.start()
+            run.start()
+        load.stop()
+    assert run.wait_exit(60) == 65
+    live.wait_until_caught_up(names.topic)
+    bounds = kafka1.watermarks(names.topic)
+    rows = backfills.loaded(kafka1, names.topic, postgres, table, bounds)
+    assert {row["partition"]: row["end_offset"] for row in backfills.ranges(postgres, "old")} == began
+    print(f"{rows} rows, {backfills.summary(run)['rows']} of them by the backfill")
+    assert live.terminate() == 0
+
+
+# --- Ends -----------------------------------------------------------------------------------------
+
+
+def test_transactions_and_an_empty_partition(kafka1, postgres, names, start_sink):
+    """Markers and aborted records at the end are no reason to wait; an open transaction is the end."""
+    kafka1.create_topic(names.topic, 2)
+    history.create_table(postgres, names.table)
+    producer = Producer(kafka1.client_conf(**{"transactional.id": names.topic}))
+    producer.init_transactions(30)
+    for number in range(6):
+        producer.begin_transaction()
+        for text in order_texts(number * 100, 100):
+            producer.produce(names.topic, text.encode(), partition=0)
+        producer.flush(30)
+        if number % 2:
+            producer.abort_transaction(30)
+        else:
+            producer.commit_transaction(30)
+    producer.begin_transaction()
+    producer.produce(names.topic, b"{}", partition=0)
+    producer.flush(30)
+    run = start_sink(kafka1, command="backfill --from earliest --json")
+    assert run.wait_exit() == 0
+    producer.abort_transaction(30)
+    rows = backfills.loaded(kafka1, names.topic, postgres, names.table, {0: (0, 606), 1: (0, 0)})
+    told = reconciles(backfills.summary(run))
+    assert (rows, told["rows"], told["offsets_without_record"]) == (300, 300, 306)
+
+
+def delete_records(kafka, topic, before, directory):
+    partitions = [{"topic": topic, "partition": p, "offset": at} for p, at in before.items()]
+    path = directory / "delete.json"
+    path.write_text(json.dumps({"partitions": partitions, "version": 1}))
+    kafka.tool("delete-records", "--offset-json-file", path)
+
+
+def test_a_truncated_beginning(kafka1, postgres, names, start_sink, tmp_path):
+    """What is gone is counted: before the first start, and while it was away."""
+    kafka1.create_topic(names.topic, 2)
+    history.create_table(postgres, names.table)
+    kafka1.produce_orders(names.topic, 8_000)
+    delete_records(kafka1, names.topic, {0: 100}, tmp_path)
+    slow_flushes(postgres, names.table, before_ms=100, after_ms=100)
+    env = {"SINK_BATCH_SIZE": 500, "SINK_BATCH_BYTES": "64KiB", "SINK_POOL_MAX": 1}
+    run = start_sink(kafka1, command="backfill --from 0 --json", env=env)
+    kill_at_work(run, postgres, random.Random(SEED))
+    delete_records(kafka1, names.topic, {0: 3_500}, tmp_path)
+    assert run.start().wait_exit() == 0
+    told = reconciles(backfills.summary(run))
+    below = f"SELECT count(*) FROM {names.table} WHERE __connect_partition = 0 AND __connect_offset < 3500"
+    gone = 3_500 - postgres.scalar(below)
+    assert gone > 100, "it was done before it was killed"
+    assert (told["offsets_gone_to_retention"], told["rows"]) == (gone, 8_000 - gone)
+    assert postgres.scalar(f"SELECT count(DISTINCT id) FROM {names.table}") == 8_000 - gone
+    assert "the beginning is gone" in run.log_text() and "records lost" in run.log_text()
+
+
+def test_a_compacted_log(kafka1, postgres, names, start_sink):
+    """Its gaps are offsets without a record."""
+    config = {
+        "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "100",
+        "min.compaction.lag.ms": "0", "max.compaction.lag.ms": "200",
+    }  # fmt: skip
+    kafka1.create_topic(names.topic, 1, config=config)
+    history.create_table(postgres, names.table)
+    texts = list(order_texts(0, 600))
+    for first in range(0, 600, 100):
+        values = texts[first : first + 100]
+        keys = [b"key-%d" % (number % 50) for number in range(100)]
+        kafka1.produce(names.topic, [Record(v.encode(), key) for v, key in zip(values, keys)])
+
+    def compacted():
+        kafka1.produce(names.topic, [Record(texts[0].encode(), b"last")])  # what was rolled off is cleaned
+        return sum(1 for _ in backfills.read_topic(kafka1, names.topic)) < 200
+
+    wait_until(compacted, 60, "a compacted log", interval_s=0.5)
+    run = start_sink(kafka1, command="backfill --from 0 --to 600 --json")
+    assert run.wait_exit() == 0
+    told = reconciles(backfills.summary(run))
+    assert 0 < told["rows"] < 200 and told["offsets_in_range"] == 600
+
+
+# --- Several processes ----------------------------------------------------------------------------
+
+
+def test_processes_share_it(kafka1, postgres, names, table, start_sink):
+    """Each ends when its share is done; it is complete when all are. A second one for a share is refused."""
+    kafka1.produce_orders(names.topic, 24_000)
+    slow_flushes(postgres, table, before_ms=50, after_ms=50)
+    shares = [
+        start_sink(kafka1, command=f"backfill --from earliest --index {i} --of 3 --json", env=SLOW)
+        for i in range(3)
+    ]
+    assert [share.wait_exit() for share in shares] == [0, 0, 0]
+    backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
+    finished = "SELECT finished_at IS NOT NULL FROM pgsluice.backfills WHERE name = %s"
+    assert postgres.scalar(finished, [names.group])
+    owners = {row["partition"] % 3: row["owner"] for row in backfills.ranges(postgres, names.group)}
+    assert owners == {0: "sink-1", 1: "sink-2", 2: "sink-3"}
+
+
+def test_what_was_asked_before_is_kept_to(kafka1, postgres, names, table, start_sink):
+    """Another range under the same name is refused; --restart loads all of it again, and says so."""
+    kafka1.produce_orders(names.topic, 2_400)
+    first = start_sink(kafka1, command="backfill --from 0 --to 100")
+    assert first.wait_exit() == 0
+    other = start_sink(kafka1, command="backfill --from 0 --to 150 --partitions 3")
+    assert other.wait_exit() == 78
+    assert "--to was 100 and is 150" in other.log_text() and "--partitions" in other.log_text()
+    again = start_sink(kafka1, command="backfill --from 0 --to 100 --restart")
+    assert again.wait_exit() == 0
+    assert "are loaded again" in again.log_text()
+    counted = f"SELECT count(*), count(DISTINCT (__connect_partition, __connect_offset)) FROM {table}"
+    assert postgres.query(counted) == [(2 * PARTITIONS * 100, PARTITIONS * 100)]
+
+
+def test_interrupted_it_drains_and_goes_on(kafka1, postgres, names, table, start_sink):
+    kafka1.produce_orders(names.topic, 60_000)
+    slow_flushes(postgres, table, before_ms=50, after_ms=50)
+    run = start_sink(kafka1, command="backfill --from earliest --json", env=SLOW)
+    run.wait_for(lambda: backfills.written(postgres, run.name) > 0, 60, "it writes")
+    second = start_sink(kafka1, command="backfill --from earliest", env={"SINK_CONNECT_TIMEOUT_MS": 1_000})
+    assert second.wait_exit() == 75
+    assert "loaded by another process already (pgsluice/" in second.log_text()
+    assert run.terminate() == 75
+    assert run.start().wait_exit(60) == 0
+    backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
