@@ -162,6 +162,29 @@ static PGresult *answer(int rows, char *next_offset, char *epoch)
     return result;
 }
 
+static void a_range_is_claimed_in_its_own_ledger(void **state)
+{
+    const struct offsets_claim range = {.ledger = &offsets_of_backfill,
+                                        .name = "old",
+                                        .topic = "orders",
+                                        .partition = 7,
+                                        .range = 2,
+                                        .owner = "host-1",
+                                        .initial = -1,
+                                        .skip_from = 100,
+                                        .skip_to = 250};
+
+    (void)state;
+    offsets_claim_sql(&sql, &range);
+    const char *text = buffer_text(&sql);
+    assert_non_null(strstr(text, "UPDATE pgsluice.backfill_ranges AS o SET epoch = o.epoch + 1"));
+    assert_non_null(strstr(text, " WHERE o.backfill = E'old' AND o.topic = E'orders'"
+                                 " AND o.partition = 7 AND o.range = 2 RETURNING"));
+    assert_non_null(strstr(text, ", finished_at = CASE WHEN o.next_offset = 100"
+                                 " AND o.end_offset = 250 THEN now() ELSE o.finished_at END"));
+    assert_null(strstr(text, "lost_count"));
+}
+
 static void a_row_is_the_position(void **state)
 {
     struct offsets_position position = {0};
@@ -267,6 +290,28 @@ static void several_moves_are_one_call(void **state)
                " ARRAY[1,9223372036854775807]::bigint[], ARRAY[0,-1]::integer[]);");
 }
 
+static void a_ranges_move_says_what_was_written(void **state)
+{
+    static const struct offsets_move move = {
+        .topic = "t",
+        .partition = 1,
+        .range = 2,
+        .epoch = 3,
+        .from = 4,
+        .to = 9,
+        .leader_epoch = 6,
+        .written = {7, 8, 9, 10, 4, 8, 13, 14},
+    };
+
+    (void)state;
+    offsets_advance_sql(&sql, &offsets_of_backfill, "old", &move, 1);
+    assert_sql("SELECT pgsluice.advance_backfill(E'old', ARRAY[E't']::text[], ARRAY[1]::integer[],"
+               " ARRAY[2]::integer[], ARRAY[3]::bigint[], ARRAY[4]::bigint[], ARRAY[9]::bigint[],"
+               " ARRAY[6]::integer[], ARRAY[7]::bigint[], ARRAY[8]::bigint[], ARRAY[9]::bigint[],"
+               " ARRAY[10]::bigint[], ARRAY[4]::bigint[], ARRAY[8]::bigint[], ARRAY[13]::bigint[],"
+               " ARRAY[14]::bigint[]);");
+}
+
 #define OFFSETS_TEST(name) cmocka_unit_test_teardown(name, forget_sql)
 
 int main(void)
@@ -288,6 +333,8 @@ int main(void)
         OFFSETS_TEST(known_topics_are_those_of_the_sink),
         OFFSETS_TEST(a_move_names_where_it_begins),
         OFFSETS_TEST(several_moves_are_one_call),
+        OFFSETS_TEST(a_range_is_claimed_in_its_own_ledger),
+        OFFSETS_TEST(a_ranges_move_says_what_was_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
