@@ -11,6 +11,7 @@
 #include "base/suggest.h"
 #include "command/arguments.h"
 #include "command/backfill.h"
+#include "command/backfill_status.h"
 #include "command/config_show.h"
 #include "command/dead_letters.h"
 #include "command/exit.h"
@@ -40,6 +41,7 @@ enum { OLDEST_RDKAFKA = 0x020f01ff };
 /* What the options of a command go into, its defaults to begin with. */
 union options {
     struct backfill_options backfill;
+    struct backfill_status_options backfill_status;
     struct dead_letters_options dead_letters;
     struct offsets_options offsets;
 };
@@ -57,6 +59,8 @@ struct command {
                             const struct dead_letters_options *options);
     int (*run_offsets)(const struct config *config, const struct offsets_options *options);
     int (*run_backfill)(const struct config *config, const struct backfill_options *options);
+    int (*run_backfill_status)(const struct config *config,
+                               const struct backfill_status_options *options);
     union options defaults;
 };
 
@@ -94,6 +98,17 @@ static const struct command commands[] = {
      .arguments = backfill_arguments,
      .run_backfill = command_backfill,
      .defaults.backfill = {.parallel = 1, .of = 1}},
+    {.name = "backfill status",
+     .postgres_only = true,
+     .summary = "Show how far a backfill is, or what has come of it.",
+     .help =
+         "Shows the backfill NAME, or a line for each, from anywhere, while it runs and after: "
+         "how far it\n"
+         "is, and how the sum of its records comes out. PG* settings are enough; the role needs "
+         "SELECT on\n"
+         "pgsluice.backfills, pgsluice.backfill_ranges and pgsluice.migrations.\n",
+     .arguments = backfill_status_arguments,
+     .run_backfill_status = command_backfill_status},
     {.name = "migrate",
      .run = command_migrate,
      .postgres_only = true,
@@ -411,6 +426,8 @@ static int call_command(const struct command *command, const struct config *conf
         return command->run_offsets(config, &options->offsets);
     if (command->run_backfill)
         return command->run_backfill(config, &options->backfill);
+    if (command->run_backfill_status)
+        return command->run_backfill_status(config, &options->backfill_status);
     if (command->run_dead_letters)
         return command->run_dead_letters(config, &options->dead_letters);
     return command->run(config);
