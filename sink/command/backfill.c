@@ -19,6 +19,7 @@
 #include "command/output.h"
 #include "kafka/client.h"
 #include "ops/progress_summary.h"
+#include "pg/backfill_progress.h"
 #include "pg/session.h"
 
 #include <poll.h>
@@ -143,32 +144,6 @@ static bool take_options(struct run *run)
 /* --- The summary ------------------------------------------------------------------------------
  */
 
-static void take_picture(struct progress_range *picture, const struct backfill_range *range)
-{
-    const struct offsets_written *written = &range->written;
-    bool complete = range->next_offset == range->end_offset;
-
-    *picture = (struct progress_range){
-        .topic = range->topic,
-        .partition = range->partition,
-        .range = range->range,
-        .state = complete ? PROGRESS_RANGE_COMPLETE : PROGRESS_RANGE_WAITING,
-        .start_offset = range->start_offset,
-        .next_offset = range->next_offset,
-        .end_offset = range->end_offset,
-        .records_count = written->rows_count + written->skipped_count + written->dead_letters_count,
-        .rows_count = written->rows_count,
-        .skipped_count = written->skipped_count,
-        .dead_letters_count = written->dead_letters_count,
-        .lost_count = range->lost_count,
-        .bytes = written->bytes,
-        .first_offset = written->first_offset,
-        .last_offset = written->last_offset,
-        .first_timestamp_ms = written->first_timestamp_ms,
-        .last_timestamp_ms = written->last_timestamp_ms,
-    };
-}
-
 static enum progress_state state_of(const struct backfill *backfill)
 {
     if (backfill->created_ms == 0)
@@ -192,7 +167,7 @@ static int print(const struct backfill *backfill, bool json)
     struct buffer out = {0};
 
     for (size_t i = 0; i < backfill->ranges_count; i++)
-        take_picture(&pictures[i], &backfill->ranges[i]);
+        pictures[i] = backfill_progress_range(&backfill->ranges[i]);
     if (json) {
         json_t *object = progress_json(&progress);
         char *text = json_dumps(object, JSON_COMPACT);

@@ -31,6 +31,7 @@
 #include "kafka/dead_letter_topic.h"
 #include "kafka/lane.h"
 #include "ops/progress_display.h"
+#include "pg/backfill_progress.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -331,32 +332,16 @@ static enum progress_range_state state_of(const struct queue *queue)
 
 static void draw(struct progress_range *picture, const struct load_range *one)
 {
-    const struct backfill_range *range = one->range;
     const struct queue *queue = one->queue;
-    struct offsets_written written = range->written;
+    struct backfill_range range = *one->range;
 
     if (queue)
-        add_written(&written, &queue->written);
-    *picture = (struct progress_range){
-        .topic = range->topic,
-        .partition = range->partition,
-        .range = range->range,
-        .state = state_of(queue),
-        .reason = queue && queue->state == QUEUE_HALTED ? queue->halted.text : NULL,
-        .start_offset = range->start_offset,
-        .next_offset = queue && queue->position >= 0 ? queue->position : range->next_offset,
-        .end_offset = range->end_offset,
-        .records_count = written.rows_count + written.skipped_count + written.dead_letters_count,
-        .rows_count = written.rows_count,
-        .skipped_count = written.skipped_count,
-        .dead_letters_count = written.dead_letters_count,
-        .lost_count = range->lost_count,
-        .bytes = written.bytes,
-        .first_offset = written.first_offset,
-        .last_offset = written.last_offset,
-        .first_timestamp_ms = written.first_timestamp_ms,
-        .last_timestamp_ms = written.last_timestamp_ms,
-    };
+        add_written(&range.written, &queue->written);
+    if (queue && queue->position >= 0)
+        range.next_offset = queue->position;
+    *picture = backfill_progress_range(&range);
+    picture->state = state_of(queue);
+    picture->reason = queue && queue->state == QUEUE_HALTED ? queue->halted.text : NULL;
 }
 
 static const struct progress *look(void *opaque)
