@@ -15,6 +15,7 @@
 #include "command/config_show.h"
 #include "command/dead_letters.h"
 #include "command/exit.h"
+#include "command/lag.h"
 #include "command/migrate.h"
 #include "command/offsets.h"
 #include "command/output.h"
@@ -44,6 +45,7 @@ union options {
     struct backfill_status_options backfill_status;
     struct dead_letters_options dead_letters;
     struct offsets_options offsets;
+    struct lag_options lag;
 };
 
 struct command {
@@ -57,6 +59,7 @@ struct command {
     const struct argument *arguments; /* instead of `option`; then */
     int (*run_dead_letters)(const struct config *config,
                             const struct dead_letters_options *options);
+    int (*run_lag)(const struct config *config, const struct lag_options *options);
     int (*run_offsets)(const struct config *config, const struct offsets_options *options);
     int (*run_backfill)(const struct config *config, const struct backfill_options *options);
     int (*run_backfill_status)(const struct config *config,
@@ -131,6 +134,14 @@ static const struct command commands[] = {
          "masked. If something is wrong, it says everything that is and exits with 78.\n"
          "\n"
          "  --markdown  print the table of all settings that stands in README.md instead\n"},
+    {.name = "lag",
+     .summary = "Show how far each partition is behind.",
+     .help =
+         "Lists the partitions of SINK_TOPICS: how far they are written, where they end now, and "
+         "what lies\n"
+         "between. Whether or not an instance runs; the group is left alone.\n",
+     .arguments = lag_arguments,
+     .run_lag = command_lag},
     {.name = "offsets show",
      .summary = "Show the positions: where each partition stands.",
      .help = "Lists pgsluice.offsets: every record below a position is in PostgreSQL, none above "
@@ -422,6 +433,8 @@ static void print_problems(struct buffer *problems)
 static int call_command(const struct command *command, const struct config *config,
                         const union options *options)
 {
+    if (command->run_lag)
+        return command->run_lag(config, &options->lag);
     if (command->run_offsets)
         return command->run_offsets(config, &options->offsets);
     if (command->run_backfill)
