@@ -72,6 +72,7 @@ struct config {
     int64_t connect_timeout_ms; /* SINK_CONNECT_TIMEOUT_MS: how long the start waits for servers */
     char *instance_id;          /* SINK_INSTANCE_ID: default: host name */
     enum config_migrate migrate;
+    int64_t lag_interval_ms;
     char *http_address; /* SINK_HTTP_ADDRESS: host:port or off */
 
     struct config_property *properties; /* KAFKA_*, as given */

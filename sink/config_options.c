@@ -170,6 +170,8 @@ const struct option config_options[] = {
     {"SINK_HTTP_ADDRESS", GROUP_LOGGING, OPTION_TEXT, FIELD(http_address, "0.0.0.0:8080"),
      .doc = "Where health, metrics and the status page are served: host:port, with port 0 for any "
             "free one; or off."},
+    {"SINK_LAG_INTERVAL_MS", GROUP_LOGGING, OPTION_MILLISECONDS, FIELD(lag_interval_ms, "30000"),
+     .min = 500, .max = 3600000, .doc = "How often Kafka is asked for the ends of the partitions."},
     {"SINK_LOG_LEVEL", GROUP_LOGGING, OPTION_CHOICE, FIELD(log_level, "info"),
      .choices = log_levels, .doc = "The least important lines to write."},
     {"SINK_LOG_FORMAT", GROUP_LOGGING, OPTION_CHOICE, FIELD(log_format, "auto"),

@@ -7,6 +7,7 @@
 #define COMMAND_MONITOR_H
 
 #include "command/health.h"
+#include "command/history.h"
 #include "kafka/consumer.h"
 #include "ops/http.h"
 
@@ -15,10 +16,14 @@ struct monitor {
     const struct dispatcher *dispatcher;
     const struct consumer *consumer;
     const bool *draining;
+    int workers; /* threads that encode */
+
     int64_t started_ms; /* Unix time */
+    struct history history;
 
     /* private: */
-    int fd; /* listens; -1: SINK_HTTP_ADDRESS=off */
+    uv_timer_t timer; /* samples */
+    int fd;           /* listens; -1: SINK_HTTP_ADDRESS=off */
     struct http http;
 };
 

@@ -8,8 +8,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-/* Before the first job: how many threads encode. */
-void process_set_workers(const struct config *config);
+/* Before the first job: how many threads encode. Returns it. */
+int process_set_workers(const struct config *config);
 
 /*
  * After the loop: all that matters is in PostgreSQL by now, so a client that hangs in its own

@@ -92,6 +92,9 @@ struct batch {
     bool stopped;           /* at the record `end`: its partition halts there, for `stop` */
     struct err stop;
 
+    int64_t encode_us; /* that its encoding took */
+    bool counted;      /* its dead letters of the first encoding */
+
     uv_work_t work;
     void *owner;                            /* the dispatcher, for when the work comes back */
     const struct encode_settings *settings; /* the dispatcher's */

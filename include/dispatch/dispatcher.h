@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "dispatch/claim.h"
+#include "dispatch/counters.h"
 #include "dispatch/encode.h"
 #include "dispatch/flush.h"
 #include "dispatch/queue.h"
@@ -56,6 +57,7 @@ struct dispatcher {
     const struct config *config; /* borrowed */
     struct dispatcher_hooks hooks;
     struct dispatcher_totals totals;
+    struct counters counters;
     struct pool pool;
 
     /* private: */

@@ -30,6 +30,8 @@ struct flush {
     size_t batches_count;
     size_t bytes; /* of COPY data */
     int64_t started_ms;
+    int64_t started_us;
+    int64_t copied_us; /* when the server had confirmed the last COPY so far */
 
     /* private: */
     size_t batches_cap;

@@ -26,6 +26,15 @@ enum queue_state {
     QUEUE_STATES,
 };
 
+/* The log's end, as it was last seen: dispatch/lag.h. */
+struct queue_end {
+    int64_t offset;          /* -1: not known yet */
+    int64_t read_to;         /* what librdkafka has behind it; -1: not known */
+    int64_t read_next;       /* ours, then */
+    int64_t position;        /* then */
+    int64_t behind_since_ms; /* Unix time; 0: it was caught up */
+};
+
 struct queue {
     TAILQ_ENTRY(queue) entry;       /* of the dispatcher's list for its state */
     TAILQ_ENTRY(queue) ready_entry; /* of the dispatcher's ready list */
@@ -69,6 +78,10 @@ struct queue {
         moved_ms; /* when something came to it after idleness, its state changed, a flush ended */
     struct err halted;              /* why */
     struct offsets_written written; /* since it was assigned */
+    int64_t committed_ms; /* Unix time of its last commit; 0: none since it was assigned */
+    struct queue_end log_end;
+    uint64_t records_count; /* read since it was assigned */
+    int64_t ready_us;       /* when a flush could first begin with its first batch */
 
     uint64_t passed_count; /* records that are in PostgreSQL since it was assigned */
     struct breaker breaker;

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "decode/mapping.h"
+#include "dispatch/counters.h"
 #include "pg/conn.h"
 #include "pg/offsets.h"
 
@@ -33,8 +34,10 @@ struct route {
     int64_t identified_ms; /* when it last was */
     char topic_id[OFFSETS_TOPIC_ID_BYTES + 1];  /* Kafka's; "": not known, or there are none */
     char former_id[OFFSETS_TOPIC_ID_BYTES + 1]; /* of the topic that it has replaced */
-    bool stuck;       /* its table has taken no rows for a while: dispatch/fairness.c */
-    unsigned changes; /* loads that brought another mapping or table version than before */
+    bool stuck; /* its table has taken no rows for a while: dispatch/fairness.c */
+    struct counters_route counters;
+    int64_t partitions_count; /* of the topic; 0: not known */
+    unsigned changes;         /* loads that brought another mapping or table version than before */
 
     /* private: */
     const struct config *config;

@@ -27,6 +27,9 @@ rd_kafka_t *client_create_producer(const struct config *config, struct err *err)
 bool client_check(rd_kafka_t *client, const struct config *config, int64_t timeout_ms,
                   struct err *err) MUST_CHECK;
 
+/* How often the group has given us up for want of heartbeats, since the start. Thread: any. */
+uint64_t client_session_timeouts(void);
+
 /* SINK_TOPICS as a subscription; rd_kafka_topic_partition_list_destroy ends it. */
 rd_kafka_topic_partition_list_t *client_topics(const struct config *config);
 

@@ -14,6 +14,9 @@
 #include <uv.h>
 
 struct committer {
+    uint64_t commits_count; /* since the start */
+    uint64_t failed_commits_count;
+
     /* private: */
     rd_kafka_t *client;
     rd_kafka_queue_t *control; /* borrowed: results come there */

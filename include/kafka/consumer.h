@@ -8,17 +8,24 @@
 #include "kafka/committer.h"
 #include "kafka/fetching.h"
 #include "kafka/topic_ids.h"
+#include "kafka/watermarks.h"
 
 struct consumer_counts {
     uint64_t assigns_count;
     uint64_t revokes_count;
-    uint64_t losses_count; /* of all partitions: the session was over before we heard of it */
+    uint64_t losses_count;     /* of all partitions: the session was over before we heard of it */
+    uint64_t late_polls_count; /* max.poll.interval.ms was over, and the group was left */
+    struct tally errors;       /* by librdkafka's name of them */
+    struct histogram rebalance_seconds; /* from a revocation to the next assignment */
 };
 
 struct consumer {
     struct reader reader;
     struct assignment assignment;
     struct consumer_counts counts;
+    struct watermarks watermarks;
+    int64_t polled_ms;             /* Unix time of the last look for control events */
+    int64_t brokers_away_since_ms; /* 0: one has answered since */
     bool member; /* of the group, with a share of the partitions, if only an empty one */
     void (*on_fatal)(void *opaque, const char *reason); /* librdkafka can't go on */
     void *opaque;
@@ -36,6 +43,7 @@ struct consumer {
     struct fetching fetching;
     uv_prepare_t turn;
     uv_timer_t timer;
+    int64_t rebalancing_since_us; /* 0: it is not */
     bool closing;
     bool closed; /* the control queue is gone */
 };

@@ -15,7 +15,8 @@
  * id: base64, as Kafka's tools print it; "": this cluster has no ids; NULL: the topic does not
  * exist. Called for each assigned topic at each answer; what could not be found out is asked again.
  */
-typedef void (*topic_ids_found_cb)(void *opaque, const char *topic, const char *id);
+typedef void (*topic_ids_found_cb)(void *opaque, const char *topic, const char *id,
+                                   size_t partitions_count);
 
 struct topic_ids_options {
     struct assignment *assignment; /* borrowed */

@@ -28,6 +28,8 @@ struct pool_options {
 struct pool {
     size_t max;
     size_t min;
+    uint64_t connects_count; /* since the start */
+    uint64_t failed_connects_count;
 
     /* private: a connection is on the list of its state, so a count is a list's length */
     uv_loop_t *loop;

@@ -2,9 +2,10 @@
 #include "command/monitor.h"
 
 #include "base/clock.h"
-#include "command/monitor_fill.h"
+#include "command/monitor_json.h"
 #include "ops/http_address.h"
 #include "ops/log.h"
+#include "ops/page.h"
 
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ struct health monitor_health(const struct monitor *monitor)
     return health_judge(&(struct health_facts){
         .draining = *monitor->draining,
         .member = monitor->consumer->member,
+        .kafka_away_ms = age_ms(monitor->consumer->brokers_away_since_ms),
         .postgres_away_ms = age_ms(monitor->dispatcher->pool.away_since_ms),
         .partitions_count = monitor->consumer->assignment.partitions_count,
         .halted_count = count_queues(&monitor->dispatcher->queues[QUEUE_HALTED]),
@@ -56,11 +58,25 @@ static void fill_readyz(void *opaque, bool verbose, struct http_answer *answer)
         answer->status = UNAVAILABLE;
 }
 
+static void fill_page(void *opaque, bool verbose, struct http_answer *answer)
+{
+    (void)opaque, (void)verbose;
+    answer->content_type = "text/html; charset=utf-8";
+    buffer_append_text(&answer->body, page_html);
+}
+
 static const struct http_resource resources[] = {
+    {"/", fill_page, "a page for people"},
     {"/livez", fill_livez, "200 while it lives"},
     {"/readyz", fill_readyz, "200 while it can do its work, else 503; ?verbose: why"},
     {"/healthz", fill_livez, NULL},
     {"/metrics", monitor_fill_metrics, "for Prometheus"},
+    {"/status", monitor_fill_status, "all that one looks for first"},
+    {"/lag", monitor_fill_lag, "how far each partition is behind"},
+    {"/assignment", monitor_fill_assignment, "which partitions this instance has"},
+    {"/distribution", monitor_fill_distribution, "how many records each partition gets"},
+    {"/config", monitor_fill_config, "the settings, secrets masked"},
+    {"/version", monitor_fill_version, "of the program and its libraries"},
 };
 
 bool monitor_listen(struct monitor *monitor, const struct config *config, struct err *err)
@@ -86,16 +102,32 @@ void monitor_abandon(struct monitor *monitor)
     monitor->fd = -1;
 }
 
+static void on_sample(uv_timer_t *timer)
+{
+    struct monitor *monitor = timer->data;
+
+    history_add(&monitor->history,
+                &(struct history_sample){.rows = monitor->dispatcher->totals.rows_count,
+                                         .lag = monitor_lag(monitor->dispatcher)});
+}
+
 void monitor_open(struct monitor *monitor, uv_loop_t *loop)
 {
-    if (monitor->fd >= 0)
-        http_open(&monitor->http, loop, monitor->fd, resources, COUNT_OF(resources), monitor);
+    monitor->started_ms = clock_wall_ms();
+    if (monitor->fd < 0)
+        return;
+    http_open(&monitor->http, loop, monitor->fd, resources, COUNT_OF(resources), monitor);
+    uv_timer_init(loop, &monitor->timer);
+    monitor->timer.data = monitor;
+    uv_timer_start(&monitor->timer, on_sample, HISTORY_INTERVAL_MS, HISTORY_INTERVAL_MS);
 }
 
 void monitor_close(struct monitor *monitor)
 {
-    if (monitor->fd >= 0)
-        http_close(&monitor->http);
+    if (monitor->fd < 0)
+        return;
+    http_close(&monitor->http);
+    uv_close((uv_handle_t *)&monitor->timer, NULL);
 }
 
 void monitor_finish(struct monitor *monitor)

@@ -1,21 +1,17 @@
 /*
  * /metrics: the figures that the parts of the sink keep, in Prometheus' format.
  *
- * Series of single partitions are given for PARTITIONS_MAX of them at most, those that are assigned
- * to this instance; how many were left out is a metric, too. No label comes from a record.
+ * Each series that is known beforehand is there from the start, at 0.
  */
 #include "command/monitor_fill.h"
 
-#include "base/clock.h"
 #include "dispatch/intake.h"
+#include "kafka/client.h"
 #include "ops/log.h"
-#include "ops/metrics.h"
+#include "ops/process_figures.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
-#include <unistd.h>
-
-enum { PARTITIONS_MAX = 1000 };
 
 #define LABELS(...) METRICS_LABELS(__VA_ARGS__)
 
@@ -34,15 +30,15 @@ static void put_build(struct metrics *out)
                     1);
 }
 
-static void put_instance(struct metrics *out, const struct monitor *monitor)
+static void put_instance(struct metrics *out, const struct config *config)
 {
-    bool exactly_once = monitor->config->delivery == CONFIG_EXACTLY_ONCE;
+    bool exactly_once = config->delivery == CONFIG_EXACTLY_ONCE;
 
     metrics_family(out, METRICS_GAUGE, "pgsluice_instance_info",
                    "Constant 1, labelled with the run mode, consumer group and delivery mode of "
                    "this instance.");
     metrics_integer(out,
-                    LABELS({"mode", "stream"}, {"group", monitor->config->group_id},
+                    LABELS({"mode", "stream"}, {"group", config->group_id},
                            {"delivery", exactly_once ? "exactly_once" : "at_least_once"}),
                     1);
 }
@@ -59,79 +55,6 @@ static void put_health(struct metrics *out, const struct monitor *monitor)
         metrics_integer(out, LABELS({"check", health.checks[i].name}), health.checks[i].ok);
 }
 
-/* Partitions. */
-
-typedef void (*each_queue_cb)(void *opaque, const struct queue *queue);
-
-static void each_queue(const struct monitor *monitor, each_queue_cb callback, void *opaque)
-{
-    const struct queue *queue;
-
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &monitor->dispatcher->queues[state], entry)
-            callback(opaque, queue);
-}
-
-struct series {
-    struct metrics *out;
-    size_t room; /* for so many more */
-    size_t dropped;
-};
-
-static void put_position(void *opaque, const struct queue *queue)
-{
-    struct series *series = opaque;
-    char partition[12];
-
-    if (queue->position < 0)
-        return;
-    if (series->room == 0) {
-        series->dropped++;
-        return;
-    }
-    series->room--;
-    snprintf(partition, sizeof(partition), "%d", queue->partition);
-    metrics_integer(series->out, LABELS({"topic", queue->route->topic}, {"partition", partition}),
-                    queue->position);
-}
-
-static void put_partitions(struct metrics *out, const struct monitor *monitor)
-{
-    struct series series = {.out = out, .room = PARTITIONS_MAX};
-
-    metrics_family(out, METRICS_GAUGE, "pgsluice_consumer_committed_offset",
-                   "Next offset to be written, as committed in PostgreSQL.");
-    each_queue(monitor, put_position, &series);
-    metrics_gauge(out, "pgsluice_metrics_series_dropped",
-                  "Series left out of this exposition by the cardinality guard.",
-                  (double)series.dropped);
-}
-
-struct topic_count {
-    const struct route *route;
-    int64_t count;
-};
-
-static void count_assigned(void *opaque, const struct queue *queue)
-{
-    struct topic_count *topic = opaque;
-
-    topic->count += queue->route == topic->route;
-}
-
-static void put_assigned(struct metrics *out, const struct monitor *monitor)
-{
-    const struct route *route;
-
-    metrics_family(out, METRICS_GAUGE, "pgsluice_consumer_assigned_partitions",
-                   "Partitions assigned to this instance.");
-    TAILQ_FOREACH (route, &monitor->dispatcher->routes, entry) {
-        struct topic_count topic = {.route = route};
-        each_queue(monitor, count_assigned, &topic);
-        metrics_integer(out, LABELS({"topic", route->topic}), topic.count);
-    }
-}
-
 /* The group. */
 
 static void put_rebalances(struct metrics *out, const struct consumer_counts *counts)
@@ -142,6 +65,138 @@ static void put_rebalances(struct metrics *out, const struct consumer_counts *co
     metrics_integer(out, LABELS({"kind", "revoke"}),
                     (int64_t)(counts->revokes_count - counts->losses_count));
     metrics_integer(out, LABELS({"kind", "lost"}), (int64_t)counts->losses_count);
+    metrics_family(out, METRICS_HISTOGRAM, "pgsluice_consumer_rebalance_duration_seconds",
+                   "Time from the start of a revocation to the next assignment.");
+    metrics_histogram(out, METRICS_NO_LABELS, &counts->rebalance_seconds,
+                      &histogram_rebalance_seconds);
+}
+
+static void put_tally(struct metrics *out, const char *label, const struct tally *tally)
+{
+    for (size_t i = 0; i < tally->count; i++)
+        metrics_integer(out, LABELS({label, tally->entries[i].name}),
+                        (int64_t)tally->entries[i].count);
+}
+
+static void put_session(struct metrics *out, const struct consumer *consumer)
+{
+    metrics_counter(out, "pgsluice_consumer_session_timeouts_total",
+                    "Group sessions lost because no heartbeat was answered in session.timeout.ms.",
+                    client_session_timeouts());
+    metrics_counter(out, "pgsluice_consumer_max_poll_exceeded_total",
+                    "Times max.poll.interval.ms was exceeded and the group was left.",
+                    consumer->counts.late_polls_count);
+    metrics_family(out, METRICS_COUNTER, "pgsluice_consumer_errors_total",
+                   "Errors reported by librdkafka, by error name.");
+    put_tally(out, "code", &consumer->counts.errors);
+    metrics_gauge(out, "pgsluice_consumer_last_poll_timestamp_seconds",
+                  "Unix time of the last call into the consumer poll.",
+                  (double)consumer->polled_ms / 1e3);
+    metrics_gauge(out, "pgsluice_consumer_lag_refresh_timestamp_seconds",
+                  "Unix time of the last successful refresh of the end offsets.",
+                  (double)consumer->watermarks.refreshed_ms / 1e3);
+}
+
+static void put_paused(struct metrics *out, const struct dispatcher *dispatcher)
+{
+    const struct queue *queue;
+    int64_t assigned = 0;
+    int64_t held_back = 0;
+    int64_t halted = 0;
+
+    for (int state = 0; state < QUEUE_REVOKED; state++)
+        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry) {
+            assigned++;
+            held_back += queue->held_back;
+            halted += queue->state == QUEUE_HALTED;
+        }
+    metrics_family(out, METRICS_GAUGE, "pgsluice_consumer_paused_partitions",
+                   "Assigned partitions on which fetching is paused, by reason.");
+    metrics_integer(out, LABELS({"reason", "backpressure"}),
+                    dispatcher->full ? assigned - halted : held_back);
+    metrics_integer(out, LABELS({"reason", "admin"}), 0);
+    metrics_integer(out, LABELS({"reason", "retry"}), halted);
+}
+
+static void put_offset_commits(struct metrics *out, const struct monitor *monitor)
+{
+    const struct dispatcher_totals *totals = &monitor->dispatcher->totals;
+    const struct committer *committer = &monitor->consumer->committer;
+
+    metrics_family(out, METRICS_COUNTER, "pgsluice_offset_commits_total",
+                   "Offset commits, by where and result.");
+    metrics_integer(out, LABELS({"store", "postgres"}, {"result", "success"}),
+                    (int64_t)totals->flushes_count);
+    metrics_integer(out, LABELS({"store", "postgres"}, {"result", "failure"}),
+                    (int64_t)totals->failed_flushes_count);
+    metrics_integer(out, LABELS({"store", "kafka"}, {"result", "success"}),
+                    (int64_t)committer->commits_count);
+    metrics_integer(out, LABELS({"store", "kafka"}, {"result", "failure"}),
+                    (int64_t)committer->failed_commits_count);
+}
+
+/* Batches and flushes. */
+
+static void put_batches(struct metrics *out, const struct counters *counters)
+{
+    static const char *const triggers[] = {"records", "bytes", "linger", "memory", "shutdown"};
+
+    metrics_family(out, METRICS_COUNTER, "pgsluice_flushes_total",
+                   "Batches closed, by what closed them.");
+    for (int i = 0; i < COUNTERS_TRIGGERS; i++)
+        metrics_integer(out, LABELS({"trigger", triggers[i]}), (int64_t)counters->closed[i]);
+    metrics_family(out, METRICS_HISTOGRAM, "pgsluice_batch_records", "Records in a batch.");
+    metrics_histogram(out, METRICS_NO_LABELS, &counters->batch_records, &histogram_batch_records);
+    metrics_family(out, METRICS_HISTOGRAM, "pgsluice_batch_size_bytes",
+                   "Payload bytes in a batch.");
+    metrics_histogram(out, METRICS_NO_LABELS, &counters->batch_bytes, &histogram_batch_bytes);
+}
+
+static void put_flushes(struct metrics *out, const struct counters *counters)
+{
+    metrics_family(out, METRICS_HISTOGRAM, "pgsluice_flush_duration_seconds",
+                   "Time to write and commit one flush, by stage (copy, commit, total).");
+    metrics_histogram(out, LABELS({"stage", "copy"}), &counters->copy_seconds,
+                      &histogram_flush_seconds);
+    metrics_histogram(out, LABELS({"stage", "commit"}), &counters->commit_seconds,
+                      &histogram_flush_seconds);
+    metrics_histogram(out, LABELS({"stage", "total"}), &counters->flush_seconds,
+                      &histogram_flush_seconds);
+    metrics_gauge(out, "pgsluice_last_commit_timestamp_seconds",
+                  "Unix time of the last batch committed in PostgreSQL.",
+                  (double)counters->committed_ms / 1e3);
+}
+
+static void put_retries(struct metrics *out, const struct counters *counters)
+{
+    static const char *const causes[] = {"connection", "serialization", "deadlock",
+                                         "timeout",    "resources",     "other"};
+
+    metrics_counter(out, "pgsluice_dead_letter_failures_total",
+                    "Failed attempts to put a record into the dead-letter store.",
+                    counters->letter_failures);
+    metrics_family(out, METRICS_COUNTER, "pgsluice_retries_total", "Batch retries, by cause.");
+    for (int i = 0; i < COUNTERS_CAUSES; i++)
+        metrics_integer(out, LABELS({"cause", causes[i]}), (int64_t)counters->retries[i]);
+}
+
+static void put_memory(struct metrics *out, const struct dispatcher *dispatcher)
+{
+    const struct queue *queue;
+    const struct batch *batch;
+    int64_t records = 0;
+
+    for (int state = 0; state < QUEUE_STATES; state++)
+        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
+            TAILQ_FOREACH (batch, &queue->batches, entry)
+                records += batch->count - batch->first;
+    metrics_gauge(out, "pgsluice_inflight_records",
+                  "Records held between receipt and commit in PostgreSQL.", (double)records);
+    metrics_gauge(out, "pgsluice_inflight_bytes",
+                  "Bytes held between receipt and commit in PostgreSQL.",
+                  (double)intake_memory_bytes(dispatcher));
+    metrics_gauge(out, "pgsluice_inflight_limit_bytes", "Configured bound on in-flight bytes.",
+                  (double)dispatcher->config->memory_limit_bytes);
 }
 
 /* PostgreSQL. */
@@ -150,24 +205,46 @@ static void put_pool(struct metrics *out, const struct pool *pool)
 {
     size_t idle = pool_idle_count(pool);
     size_t busy = pool_busy_count(pool);
+    size_t open = pool_open_count(pool);
 
     metrics_family(out, METRICS_GAUGE, "pgsluice_pg_connections",
                    "Connections to PostgreSQL, by state.");
     metrics_integer(out, LABELS({"state", "idle"}), (int64_t)idle);
     metrics_integer(out, LABELS({"state", "busy"}), (int64_t)busy);
-    metrics_integer(out, LABELS({"state", "connecting"}),
-                    (int64_t)(pool_open_count(pool) - idle - busy));
+    metrics_integer(out, LABELS({"state", "connecting"}), (int64_t)(open - idle - busy));
+    metrics_integer(out, LABELS({"state", "backoff"}),
+                    open < pool->min && pool->attempts > 0 ? (int64_t)(pool->min - open) : 0);
     metrics_gauge(out, "pgsluice_pg_connections_limit", "Configured size of the connection pool.",
                   (double)pool->max);
+    metrics_family(out, METRICS_COUNTER, "pgsluice_pg_connects_total",
+                   "Connection attempts to PostgreSQL, by result.");
+    metrics_integer(out, LABELS({"result", "success"}), (int64_t)pool->connects_count);
+    metrics_integer(out, LABELS({"result", "failure"}), (int64_t)pool->failed_connects_count);
 }
 
-static void put_memory(struct metrics *out, const struct dispatcher *dispatcher)
+static void put_errors(struct metrics *out, const struct counters *counters)
 {
-    metrics_gauge(out, "pgsluice_inflight_bytes",
-                  "Bytes held between receipt and commit in PostgreSQL.",
-                  (double)intake_memory_bytes(dispatcher));
-    metrics_gauge(out, "pgsluice_inflight_limit_bytes", "Configured bound on in-flight bytes.",
-                  (double)dispatcher->config->memory_limit_bytes);
+    metrics_family(out, METRICS_HISTOGRAM, "pgsluice_pg_connection_wait_seconds",
+                   "Time a batch waited for a free connection.");
+    metrics_histogram(out, METRICS_NO_LABELS, &counters->wait_seconds, &histogram_wait_seconds);
+    metrics_family(out, METRICS_COUNTER, "pgsluice_pg_errors_total",
+                   "Errors returned by PostgreSQL, by SQLSTATE class (two characters; none when "
+                   "the connection failed).");
+    put_tally(out, "sqlstate_class", &counters->sqlstate_classes);
+}
+
+/* A connection is what writes; while it does, the thread that it costs is the server's. */
+static void put_workers(struct metrics *out, const struct monitor *monitor)
+{
+    const struct counters *counters = &monitor->dispatcher->counters;
+
+    metrics_family(out, METRICS_GAUGE, "pgsluice_workers", "Worker threads, by stage.");
+    metrics_integer(out, LABELS({"stage", "decode"}), monitor->workers);
+    metrics_integer(out, LABELS({"stage", "write"}), monitor->config->pool_max);
+    metrics_family(out, METRICS_COUNTER, "pgsluice_worker_busy_seconds_total",
+                   "Time worker threads spent working, by stage.");
+    metrics_real(out, LABELS({"stage", "decode"}), (double)counters->encode_us / 1e6);
+    metrics_real(out, LABELS({"stage", "write"}), counters->flush_seconds.sum);
 }
 
 /* Logs and the process. */
@@ -186,20 +263,46 @@ static void put_logs(struct metrics *out)
                     (uint64_t)(counts.held_back + counts.dropped));
 }
 
+static void put_process(struct metrics *out)
+{
+    struct process_figures figures = process_figures_read();
+
+    metrics_gauge(out, "process_start_time_seconds",
+                  "Start time of the process since unix epoch in seconds.", figures.started_s);
+    metrics_family(out, METRICS_COUNTER, "process_cpu_seconds_total",
+                   "Total user and system CPU time spent in seconds.");
+    metrics_real(out, METRICS_NO_LABELS, figures.cpu_s);
+    metrics_gauge(out, "process_resident_memory_bytes", "Resident memory size in bytes.",
+                  (double)figures.resident_bytes);
+    metrics_gauge(out, "process_open_fds", "Number of open file descriptors.",
+                  (double)figures.open_files);
+    metrics_gauge(out, "process_max_fds", "Maximum number of open file descriptors.",
+                  (double)figures.open_files_limit);
+}
+
 void monitor_fill_metrics(void *opaque, bool verbose, struct http_answer *answer)
 {
     const struct monitor *monitor = opaque;
+    const struct counters *counters = &monitor->dispatcher->counters;
     struct metrics out = {.out = &answer->body};
 
     (void)verbose;
     answer->content_type = METRICS_CONTENT_TYPE;
     put_build(&out);
-    put_instance(&out, monitor);
+    put_instance(&out, monitor->config);
     put_health(&out, monitor);
-    put_partitions(&out, monitor);
-    put_assigned(&out, monitor);
+    monitor_put_topics(&out, monitor->dispatcher);
     put_rebalances(&out, &monitor->consumer->counts);
-    put_pool(&out, &monitor->dispatcher->pool);
+    put_session(&out, monitor->consumer);
+    put_paused(&out, monitor->dispatcher);
+    put_offset_commits(&out, monitor);
+    put_batches(&out, counters);
+    put_flushes(&out, counters);
+    put_retries(&out, counters);
     put_memory(&out, monitor->dispatcher);
+    put_pool(&out, &monitor->dispatcher->pool);
+    put_errors(&out, counters);
+    put_workers(&out, monitor);
     put_logs(&out);
+    put_process(&out);
 }

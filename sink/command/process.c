@@ -25,7 +25,7 @@ static bool asks_names(void)
 }
 
 /* libuv reads it when the first job is queued. */
-void process_set_workers(const struct config *config)
+int process_set_workers(const struct config *config)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     long workers = config->workers > 0 ? (long)config->workers : cores > 2 ? cores - 1 : 1;
@@ -33,6 +33,7 @@ void process_set_workers(const struct config *config)
 
     snprintf(text, sizeof(text), "%ld", workers + asks_names());
     setenv("UV_THREADPOOL_SIZE", text, 1);
+    return (int)workers;
 }
 
 static volatile sig_atomic_t alarm_exit_code;

@@ -329,7 +329,7 @@ int command_run(const struct config *config)
 {
     struct run run = {.config = config, .monitor.fd = -1, .started_ms = clock_now_ms()};
 
-    process_set_workers(config);
+    run.monitor.workers = process_set_workers(config);
     log_info("starting", LOG_STR("version", PGSLUICE_VERSION),
              LOG_STR("librdkafka", rd_kafka_version_str()), LOG_STR("sink", config->name),
              LOG_STR("topics", config->topics), LOG_STR("instance", config->instance_id));

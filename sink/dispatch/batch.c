@@ -86,6 +86,7 @@ void batch_reset(struct batch *batch)
     batch->segments_count = 0;
     batch->dead_count = 0;
     batch->buried_count = 0;
+    batch->counted = false;
     batch->stopped = false;
     batch->leader_epoch = -1;
 }

@@ -47,6 +47,7 @@ void dispatcher_update_ready(struct dispatcher *dispatcher, struct queue *queue)
     if (ready == queue->ready)
         return;
     queue->ready = ready;
+    queue->ready_us = clock_now_us();
     if (ready)
         TAILQ_INSERT_TAIL(&dispatcher->ready, queue, ready_entry);
     else
@@ -121,6 +122,7 @@ static void start_flush(struct dispatcher *dispatcher, struct queue *queue, stru
     bool alone = queue->alone;
     int partitions = 0;
 
+    counters_start(dispatcher, queue->ready_us);
     while (queue && flush->bytes < limit_bytes && partitions < FLUSH_PARTITIONS_MAX) {
         struct queue *next = TAILQ_NEXT(queue, ready_entry);
         partitions += add_queue(dispatcher, flush, queue, mapping, limit_bytes);
@@ -228,7 +230,7 @@ static void on_retry_tick(uv_timer_t *timer)
 
 static void on_postgres_lost(void *opaque, const struct err *err)
 {
-    (void)opaque;
+    counters_note_error(opaque, NULL, err);
     log_warn("PostgreSQL is away", LOG_ERR(err));
 }
 

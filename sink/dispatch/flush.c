@@ -289,6 +289,7 @@ static void on_result(struct conn_job *job, const PGresult *result)
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
         return; /* advance, the table's version, or the last statement */
     const struct flush_part *part = &flush->parts[flush->copied++];
+    flush->copied_us = clock_now_us();
     size_t copied = strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10);
     if (copied != part->rows_count)
         log_warn("rows kept out by the table",
@@ -305,7 +306,9 @@ static void on_done(struct conn_job *job, const struct conn_error *error)
 
 void flush_start(struct flush *flush, struct conn *conn)
 {
-    flush->started_ms = clock_now_ms();
+    flush->started_us = clock_now_us();
+    flush->copied_us = flush->started_us;
+    flush->started_ms = flush->started_us / 1000;
     if (flush->settings->exactly_once)
         add_advance(flush);
     add_expectation(flush);

@@ -120,8 +120,10 @@ static void on_encoded(uv_work_t *work, int status);
 static void encode_job(uv_work_t *work)
 {
     struct batch *batch = work->data;
+    int64_t began_us = clock_now_us();
 
     encode_batch(batch, batch->settings);
+    batch->encode_us = clock_now_us() - began_us;
 }
 
 void intake_encode(struct dispatcher *dispatcher, struct batch *batch)
@@ -170,6 +172,7 @@ static void on_encoded(uv_work_t *work, int status)
     struct dispatcher *dispatcher = batch->owner;
 
     (void)status; /* the work is never cancelled */
+    dispatcher->counters.encode_us += (uint64_t)batch->encode_us;
     recount(dispatcher, batch, batch->encode_overhead);
     if (!batch->queue) {
         give_back_batch(dispatcher, batch);
@@ -202,6 +205,7 @@ bool intake_refuse(struct dispatcher *dispatcher, struct batch *batch, uint32_t 
         return false;
     }
     encode_refused(batch, index, &dispatcher->encode_settings, reason);
+    batch->queue->route->counters.refused++;
     recount(dispatcher, batch, before);
     return true;
 }
@@ -218,17 +222,19 @@ void intake_cut(struct dispatcher *dispatcher, struct batch *batch, uint32_t rec
 
 static void arm_batch_timer(struct dispatcher *dispatcher);
 
-static void close_batch(struct dispatcher *dispatcher, struct batch *batch)
+static void close_batch(struct dispatcher *dispatcher, struct batch *batch,
+                        enum counters_trigger trigger)
 {
+    counters_close(dispatcher, batch, trigger);
     TAILQ_REMOVE(&dispatcher->filling, batch, filling_entry);
     batch->queue->filling = NULL;
     intake_encode(dispatcher, batch);
 }
 
-static void close_all(struct dispatcher *dispatcher)
+static void close_all(struct dispatcher *dispatcher, enum counters_trigger trigger)
 {
     while (!TAILQ_EMPTY(&dispatcher->filling))
-        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling));
+        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling), trigger);
 }
 
 /*
@@ -241,7 +247,7 @@ static void on_batch_timeout(uv_timer_t *timer)
     const struct batch *oldest = TAILQ_FIRST(&dispatcher->filling);
 
     if (oldest && oldest->opened_ms + dispatcher->config->batch_timeout_ms <= clock_now_ms())
-        close_all(dispatcher);
+        close_all(dispatcher, COUNTERS_LINGER);
     arm_batch_timer(dispatcher);
 }
 
@@ -297,9 +303,10 @@ bool intake_append(struct dispatcher *dispatcher, struct queue *queue, const str
     if (UNLIKELY(batch->cap != cap))
         dispatcher->overhead_bytes += (batch->cap - cap) * sizeof(struct record);
     queue->read_next = record->offset + 1;
-    if (UNLIKELY(batch->count >= dispatcher->config->batch_size ||
-                 (int64_t)batch->bytes >= dispatcher->config->batch_bytes))
-        close_batch(dispatcher, batch);
+    if (UNLIKELY(batch->count >= dispatcher->config->batch_size))
+        close_batch(dispatcher, batch, COUNTERS_RECORDS);
+    else if (UNLIKELY((int64_t)batch->bytes >= dispatcher->config->batch_bytes))
+        close_batch(dispatcher, batch, COUNTERS_BYTES);
     if (LIKELY(has_room(dispatcher)))
         return true;
     dispatcher->full = true;
@@ -314,6 +321,7 @@ void intake_drop(struct dispatcher *dispatcher, struct queue *queue, struct batc
     if (batch->state == BATCH_PRODUCING)
         dispatcher->hooks.letters.abandon(dispatcher->hooks.letters.opaque, batch);
     if (batch->state == BATCH_FILLING) {
+        counters_take(batch);
         TAILQ_REMOVE(&dispatcher->filling, batch, filling_entry);
         queue->filling = NULL;
     }
@@ -364,7 +372,7 @@ void intake_encode_anew(struct dispatcher *dispatcher, struct queue *queue)
 void intake_drain(struct dispatcher *dispatcher)
 {
     dispatcher->draining = true;
-    close_all(dispatcher);
+    close_all(dispatcher, COUNTERS_SHUTDOWN);
 }
 
 void intake_turn(struct dispatcher *dispatcher)
@@ -378,7 +386,7 @@ void intake_turn(struct dispatcher *dispatcher)
     dispatcher->working_bytes = ahead < dispatcher->limit_bytes ? ahead : dispatcher->limit_bytes;
     intake_announce_room(dispatcher);
     if (dispatcher->full && TAILQ_EMPTY(&dispatcher->flushes) && TAILQ_EMPTY(&dispatcher->ready))
-        close_all(dispatcher);
+        close_all(dispatcher, COUNTERS_MEMORY);
 }
 
 bool intake_is_empty(const struct dispatcher *dispatcher)

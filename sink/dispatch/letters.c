@@ -71,8 +71,17 @@ static bool has_news(const struct batch *batch)
     return reasons_next(&batch->reasons, &next, &reason);
 }
 
+/* Once: a batch may be encoded again, and then has those that PostgreSQL has refused as well. */
+static void count_undecoded(struct batch *batch)
+{
+    if (!batch->counted)
+        batch->queue->route->counters.undecoded += batch->dead_count;
+    batch->counted = true;
+}
+
 void letters_admit(struct dispatcher *dispatcher, struct batch *batch)
 {
+    count_undecoded(batch);
     if (!is_allowed(dispatcher, batch) && batch->dead_count > 0) {
         halt_for_share(dispatcher, batch);
     } else if (has_news(batch)) {
@@ -92,6 +101,7 @@ void letters_produced(struct dispatcher *dispatcher, struct batch *batch, const 
     batch_set_state(batch, BATCH_READY);
     queue->moved_ms = clock_now_ms();
     if (err) {
+        dispatcher->counters.letter_failures++;
         ownership_halt(dispatcher, queue, err);
         return;
     }

@@ -76,6 +76,7 @@ static void skip(struct dispatcher *dispatcher, struct queue *queue, int64_t sta
     log_error("records lost", LOG_STR("topic", queue->route->topic),
               LOG_INT("partition", queue->partition), LOG_INT("from", queue->read_next),
               LOG_INT("to", start - 1), LOG_INT("count", start - queue->read_next));
+    queue->route->counters.lost += (uint64_t)(start - queue->read_next);
     dispatcher->totals.lost_count += (uint64_t)(start - queue->read_next);
     ownership_skip(dispatcher, queue, start, true);
 }

@@ -79,6 +79,7 @@ static void commit_batch(struct dispatcher *dispatcher, struct batch *batch)
 static void on_committed(struct dispatcher *dispatcher, struct flush *flush)
 {
     dispatcher->totals.flushes_count++;
+    counters_commit(dispatcher, flush);
     for (size_t i = 0; i < flush->batches_count; i++) {
         struct queue *queue = flush->batches[i]->queue;
         queue->flush = NULL;
@@ -232,6 +233,7 @@ static void on_failed(struct dispatcher *dispatcher, struct flush *flush, struct
     bool together = flush->batches_count > 1;
 
     dispatcher->totals.failed_flushes_count++;
+    counters_fail(dispatcher, flush, error, decision.action);
     if (blame.kind == FLUSH_BLAMES_NO_ROW)
         log_failure(flush, error);
     act(dispatcher, flush, &decision, &error->err);

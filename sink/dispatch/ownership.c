@@ -42,6 +42,7 @@ void ownership_halt(struct dispatcher *dispatcher, struct queue *queue, const st
     if (queue->state == QUEUE_HALTED || queue->state == QUEUE_REVOKED)
         return;
     queue->halted = *err;
+    counters_note_error(dispatcher, queue, err);
     queue->attempts++;
     queue->halts++;
     queue->retry_at_ms = clock_now_ms() + retry_ms;
@@ -357,6 +358,7 @@ static void on_claim_failed(struct dispatcher *dispatcher, struct queue *queue,
     }
     log_warn("claim failed", LOG_STR("topic", queue->route->topic),
              LOG_INT("partition", queue->partition), LOG_ERR(err));
+    counters_note_error(dispatcher, queue, err);
     queue->attempts++;
     queue->retry_at_ms = clock_now_ms() + decision.delay_ms;
     dispatcher_set_queue_state(dispatcher, queue, QUEUE_UNCLAIMED);

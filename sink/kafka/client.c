@@ -20,6 +20,7 @@
 #include "base/memory.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,6 +199,13 @@ static bool set_all_of_producer(rd_kafka_conf_t *conf, const struct config *conf
 /* librdkafka's levels are syslog's (RFC 5424). */
 enum { SYSLOG_ERR = 3, SYSLOG_NOTICE = 5 };
 
+static atomic_uint_fast64_t session_timeouts;
+
+uint64_t client_session_timeouts(void)
+{
+    return atomic_load(&session_timeouts);
+}
+
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     enum log_level ours = level <= SYSLOG_ERR ? LOG_LEVEL_WARN /* it goes on trying by itself */
@@ -205,6 +213,8 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
                                                    : LOG_LEVEL_DEBUG;
 
     (void)client;
+    if (strcmp(facility, "SESSTMOUT") == 0)
+        atomic_fetch_add(&session_timeouts, 1);
     log_line(ours, "librdkafka", LOG_FIELDS(LOG_STR("facility", facility), LOG_STR("text", text)));
 }
 

@@ -42,6 +42,8 @@ void committer_on_result(struct committer *committer, rd_kafka_event_t *event)
     rd_kafka_resp_err_t error = rd_kafka_event_error(event);
 
     committer->under_way = false;
+    committer->commits_count += !error;
+    committer->failed_commits_count += error != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (error)
         log_info("offsets not told to Kafka", LOG_STR("reason", rd_kafka_err2str(error)));
     for (int i = 0; !error && list && i < list->cnt; i++)

@@ -83,11 +83,23 @@ static void on_turn(uv_prepare_t *turn)
     topic_ids_turn(&consumer->topic_ids);
 }
 
-static void on_topic_id(void *opaque, const char *topic, const char *id)
+static void on_topic_id(void *opaque, const char *topic, const char *id, size_t partitions_count)
 {
     struct consumer *consumer = opaque;
 
+    consumer->brokers_away_since_ms = 0;
+    ownership_route(consumer->dispatcher, topic)->partitions_count = (int64_t)partitions_count;
     identity_take(consumer->dispatcher, topic, id);
+}
+
+static void on_ends(void *opaque, bool answered)
+{
+    struct consumer *consumer = opaque;
+
+    if (answered)
+        consumer->brokers_away_since_ms = 0;
+    else if (!consumer->brokers_away_since_ms)
+        consumer->brokers_away_since_ms = clock_now_ms();
 }
 
 /* Positions of partitions that PostgreSQL does not know yet. */
@@ -178,8 +190,20 @@ static void add_partition(struct consumer *consumer, const rd_kafka_topic_partit
     consumer->assignment.partitions_count++;
 }
 
+static void end_rebalance(struct consumer *consumer)
+{
+    int64_t took_us = clock_now_us() - consumer->rebalancing_since_us;
+
+    if (consumer->rebalancing_since_us)
+        histogram_add(&consumer->counts.rebalance_seconds, &histogram_rebalance_seconds,
+                      (double)took_us / 1e6, 1);
+    consumer->rebalancing_since_us = 0;
+    consumer->brokers_away_since_ms = 0;
+}
+
 static void on_assign(struct consumer *consumer, const rd_kafka_topic_partition_list_t *list)
 {
+    end_rebalance(consumer);
     consumer->counts.assigns_count++;
     consumer->member = true;
     committer_set_rebalancing(&consumer->committer, false);
@@ -216,6 +240,8 @@ static void on_revoke(struct consumer *consumer, const rd_kafka_topic_partition_
     rd_kafka_topic_partition_list_t *fetched = rd_kafka_topic_partition_list_new(list->cnt);
     bool lost = rd_kafka_assignment_lost(consumer->client);
 
+    if (!consumer->rebalancing_since_us)
+        consumer->rebalancing_since_us = clock_now_us();
     consumer->counts.revokes_count++;
     consumer->counts.losses_count += lost;
     consumer->member &= !lost;
@@ -263,6 +289,14 @@ static const char *group_to_blame(const struct consumer *consumer, rd_kafka_resp
     return code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED && group ? group->value : "";
 }
 
+static void note_error(struct consumer *consumer, rd_kafka_resp_err_t error)
+{
+    tally_add(&consumer->counts.errors, rd_kafka_err2name(error));
+    consumer->counts.late_polls_count += error == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED;
+    if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !consumer->brokers_away_since_ms)
+        consumer->brokers_away_since_ms = clock_now_ms();
+}
+
 static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
 {
     char reason[512];
@@ -273,6 +307,7 @@ static void on_error(struct consumer *consumer, rd_kafka_event_t *event)
         consumer->on_fatal(consumer->opaque, reason);
         return;
     }
+    note_error(consumer, rd_kafka_event_error(event));
     log_warn("Kafka", LOG_STR("code", rd_kafka_err2name(rd_kafka_event_error(event))),
              LOG_STR("reason", rd_kafka_event_error_string(event)),
              LOG_STR("group", group_to_blame(consumer, rd_kafka_event_error(event))));
@@ -285,6 +320,7 @@ static void on_control(void *opaque)
     struct consumer *consumer = opaque;
     rd_kafka_event_t *event;
 
+    consumer->polled_ms = clock_wall_ms();
     while (!consumer->closed && (event = rd_kafka_queue_poll(consumer->control, 0))) {
         switch (rd_kafka_event_type(event)) {
         case RD_KAFKA_EVENT_REBALANCE:
@@ -347,6 +383,9 @@ bool consumer_subscribe(struct consumer *consumer, struct err *err)
                    &(struct topic_ids_options){.assignment = &consumer->assignment,
                                                .on_found = on_topic_id,
                                                .opaque = consumer});
+    consumer->watermarks = (struct watermarks){.on_answer = on_ends, .opaque = consumer};
+    watermarks_open(&consumer->watermarks, consumer->loop, consumer->client, consumer->config,
+                    &consumer->assignment);
     uv_prepare_init(consumer->loop, &consumer->turn);
     consumer->turn.data = consumer;
     uv_prepare_start(&consumer->turn, on_turn);
@@ -395,6 +434,7 @@ void consumer_close(struct consumer *consumer)
     committer_close(&consumer->committer);
     positions_close(&consumer->positions);
     topic_ids_close(&consumer->topic_ids);
+    watermarks_close(&consumer->watermarks);
     reader_close(&consumer->reader);
     rd_kafka_queue_io_event_enable(consumer->control, -1, NULL, 0);
     rd_kafka_queue_destroy(consumer->control);

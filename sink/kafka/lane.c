@@ -42,10 +42,11 @@ static void on_found(void *opaque, const char *topic, int32_t partition, int64_t
     (void)err;
 }
 
-static void on_topic_id(void *opaque, const char *topic, const char *id)
+static void on_topic_id(void *opaque, const char *topic, const char *id, size_t partitions_count)
 {
     struct lane *lane = opaque;
 
+    (void)partitions_count;
     identity_take(lane->dispatcher, topic, id);
 }
 

@@ -89,16 +89,18 @@ static void take_topic(struct topic_ids *ids, const rd_kafka_TopicDescription_t 
     const char *name = rd_kafka_TopicDescription_name(topic);
     const rd_kafka_error_t *error = rd_kafka_TopicDescription_error(topic);
     char text[OFFSETS_TOPIC_ID_BYTES + 1];
+    size_t count = 0;
 
     if (error && rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        ids->options.on_found(ids->options.opaque, name, NULL);
+        ids->options.on_found(ids->options.opaque, name, NULL, 0);
     else if (error)
         log_warn("topic not described", LOG_STR("topic", name),
                  LOG_STR("reason", rd_kafka_error_string(error)));
     if (error)
         return;
     topic_ids_text(rd_kafka_TopicDescription_topic_id(topic), text, sizeof(text));
-    ids->options.on_found(ids->options.opaque, name, text);
+    rd_kafka_TopicDescription_partitions(topic, &count);
+    ids->options.on_found(ids->options.opaque, name, text, count);
 }
 
 static void on_answer(struct topic_ids *ids, rd_kafka_event_t *event)

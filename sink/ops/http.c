@@ -259,14 +259,22 @@ static void on_timer(uv_timer_t *timer)
         watch(http);
 }
 
+/* No path of ours needs it, and %00 would end one early. */
+static size_t leave_escaped(void *opaque, struct MHD_Connection *connection, char *text)
+{
+    (void)opaque, (void)connection;
+    return strlen(text);
+}
+
 static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(PEER_MS / 1000), MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_UNESCAPE_CALLBACK,
+        leave_escaped, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,
+        MHD_OPTION_END);
 }
 
 void http_open(struct http *http, uv_loop_t *loop, int fd, const struct http_resource *resources,

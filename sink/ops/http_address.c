@@ -19,7 +19,8 @@ static bool is_port(const char *text)
 {
     size_t len = strlen(text);
 
-    return len > 0 && len <= 5 && strspn(text, "0123456789") == len && atoi(text) <= PORT_MAX;
+    return len > 0 && len <= 5 && strspn(text, "0123456789") == len &&
+           strtol(text, NULL, 10) <= PORT_MAX;
 }
 
 /* An IPv6 address has colons of its own, so it stands in brackets. */
@@ -111,5 +112,5 @@ int http_address_port(int fd)
 
     getsockname(fd, (struct sockaddr *)&bound, &len);
     getnameinfo((struct sockaddr *)&bound, len, NULL, 0, port, sizeof(port), NI_NUMERICSERV);
-    return atoi(port);
+    return (int)strtol(port, NULL, 10);
 }

@@ -67,6 +67,7 @@ static void note_failure(struct pool *pool, const struct err *err, bool attempte
     int64_t delay_ms = backoff_delay_ms(&reconnect_backoff, attempts, backoff_random());
     int64_t next_attempt_ms = clock_now_ms() + delay_ms;
 
+    pool->failed_connects_count += attempted;
     if (pool->next_attempt_ms < next_attempt_ms)
         pool->next_attempt_ms = next_attempt_ms;
     if (pool->closing)
@@ -82,6 +83,7 @@ static void note_failure(struct pool *pool, const struct err *err, bool attempte
 
 static void note_success(struct pool *pool)
 {
+    pool->connects_count++;
     pool->attempts = 0;
     pool->next_attempt_ms = 0;
     if (!pool->away_since_ms && !pool->lost_one)

@@ -70,12 +70,12 @@ def test_a_halted_partition_is_not_ready(
 ) -> None:
     """And it is again when the table is mended."""
     web = Web(sink)
-    postgres.query(f"ALTER TABLE {names.topic} RENAME TO gone")
+    postgres.query(f"ALTER TABLE {names.topic} RENAME TO {names.topic}_gone")
     produce(mock, names.topic, 1, [b'{"id": 11}'])
     sink.wait_for(lambda: web.get("/readyz").status == 503, what="not ready")
     assert "[-] progress 1 of 2 partitions are halted" in web.get("/readyz").body
     assert web.get("/livez").status == 200
-    postgres.query(f"ALTER TABLE gone RENAME TO {names.topic}")
+    postgres.query(f"ALTER TABLE {names.topic}_gone RENAME TO {names.topic}")
     web.wait_until_ready()
 
 

@@ -88,7 +88,7 @@ def test_watching(mock: MockKafka, postgres: Postgres, names: Names, tmp_path: P
     wait_until(lambda: '"lag": 0' in log.read_text(), what="a first look")
     produce(mock, names.topic, 0, 4)
     wait_until(lambda: '"lag": 4' in log.read_text(), what="another one")
-    child.send(signal.SIGINT)
+    child.send(signal.SIGTERM)
     child.wait()
     sink.close()
 

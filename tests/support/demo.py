@@ -25,7 +25,7 @@ import psycopg
 from kafka import Kafka, Unavailable
 from mock import MockKafka
 from postgres import Postgres
-from process import ProcessDied, tail
+from process import ProcessDied, free_port, tail
 from sink import Sink, sink_program
 
 TOPIC = TABLE = "orders"
@@ -233,6 +233,7 @@ def look_around(sink: Sink, broker_pid: int) -> None:
     partitions = len(sink.kafka.partitions(TOPIC))
     say(f"    --bootstrap {sink.kafka.bootstrap} --topic {TOPIC} \\")
     say(f"    --partitions {partitions} --first 1000000 --records 1000 --poison-every 100")
+    say(f"  status page: http://{sink.settings['SINK_HTTP_ADDRESS']}/")
     say(f"  sink's log: {sink.log}")
     say(f"  processes: pgsluice {sink.pid}, PostgreSQL {sink.postgres.pid}, Kafka {broker_pid}")
     forever = threading.Event()
@@ -255,7 +256,7 @@ def run(stack: ExitStack, options: argparse.Namespace) -> None:
     kafka = (start_kafka if options.kafka else start_mock)(stack, partitions)
     ends = produce(kafka, options.records, partitions)
 
-    env = {"SINK_LOG_FORMAT": "text"}
+    env = {"SINK_LOG_FORMAT": "text", "SINK_HTTP_ADDRESS": f"127.0.0.1:{free_port()}"}
     sink = stack.enter_context(Sink(kafka, postgres, topics=TOPIC, group=GROUP, env=env))
     seconds = wait_until_written(sink, ends)
     rows = postgres.scalar(f"SELECT count(*) FROM {TABLE}")
