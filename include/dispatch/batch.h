@@ -56,36 +56,35 @@ struct batch {
     TAILQ_ENTRY(batch) entry;         /* of its queue, in offset order; or of the free list */
     TAILQ_ENTRY(batch) filling_entry; /* of the dispatcher's, in opening order */
     enum batch_state state;
+    bool has_headers;    /* its records' headers were read, or they have none */
     struct queue *queue; /* borrowed; NULL: dropped while a worker holds it */
     const char *topic;   /* borrowed from the route */
     int32_t partition;
+    int32_t leader_epoch;    /* of its records; -1: not known, or not the same for all */
     struct mapping *mapping; /* borrowed: the version it is encoded with; set when it is closed */
     int64_t opened_ms;
-    uint64_t number;      /* of its first record: dispatch/breaker.h */
-    bool has_headers;     /* its records' headers were read, or they have none */
-    int64_t to;           /* the position after its part: last offset + 1 */
-    int32_t leader_epoch; /* of its records; -1: not known, or not the same for all */
+    uint64_t number; /* of its first record: dispatch/breaker.h */
+    int64_t to;      /* the position after its part: last offset + 1 */
 
     struct record *records;
-    uint32_t count;
     size_t cap;
-    size_t bytes; /* of keys and values */
+    uint32_t count;
+    uint32_t first; /* the records in front of it are committed, their results are gone */
+    size_t bytes;   /* of keys and values */
     struct arena arena;
 
-    uint32_t first; /* the records in front of it are committed, their results are gone */
-
     /* encode.c's results, of the records [first, end) */
-    uint32_t end; /* count, or where it stopped */
     struct batch_part part;
     struct buffer rows;
     struct batch_segment *segments;
     size_t segments_count;
     size_t segments_cap;
-    struct buffer dead_letters;
-    struct batch_letter *dead; /* in the order of their records */
+    uint32_t end; /* count, or where it stopped */
     uint32_t dead_count;
-    struct reasons reasons; /* each one's, when they go to a topic */
+    struct batch_letter *dead; /* in the order of their records */
     size_t dead_cap;
+    struct buffer dead_letters;
+    struct reasons reasons; /* each one's, when they go to a topic */
     struct err dead_reason; /* the first one's */
     int64_t dead_first;     /* its offset */
     uint32_t buried_count;  /* dead letters that are committed */
