@@ -55,6 +55,7 @@ struct http {
     struct MHD_Daemon *daemon;
     struct http_peer_list peers; /* who is connected, in the order of their coming */
     size_t peers_count;
+    int crowded_runs; /* for so many runs it looks often: connections were short */
     uv_poll_t poll;
     uv_timer_t timer;
 };

@@ -26,12 +26,14 @@
 
 enum {
     SHARE = 25,
+    REST_MIN_MS = 10, /* each run also costs the loop a turn */
     REST_MAX_MS = 40,
     SWEEP_MS = 1000,
     PEER_MS = 5000,
     PEERS_SPARE = 8, /* free connections from which on the oldest goes */
     REQUEST_BYTES = 8 * 1024,
     FRESH_MS = 250, /* an answer is given again */
+    CROWDED_RUNS = 3,
 };
 
 struct http_peer {
@@ -85,8 +87,10 @@ static void add_peer(struct http *http, struct MHD_Connection *connection, void 
     TAILQ_INSERT_TAIL(&http->peers, peer, entry);
     http->peers_count++;
     *context = peer;
-    if (http->peers_count > HTTP_CONNECTIONS - PEERS_SPARE)
-        drop_oldest(http);
+    if (http->peers_count <= HTTP_CONNECTIONS - PEERS_SPARE)
+        return;
+    http->crowded_runs = CROWDED_RUNS;
+    drop_oldest(http);
 }
 
 static void remove_peer(struct http *http, struct http_peer *peer)
@@ -213,7 +217,7 @@ static void on_timer(uv_timer_t *timer);
 
 static void rest(struct http *http, int64_t ran_us)
 {
-    int64_t rest_ms = 1 + ran_us * SHARE / 1000;
+    int64_t rest_ms = REST_MIN_MS + ran_us * SHARE / 1000;
 
     uv_poll_stop(&http->poll);
     uv_timer_start(&http->timer, on_timer,
@@ -224,22 +228,28 @@ static void run(struct http *http)
 {
     int64_t began_us = clock_now_us();
 
+    http->crowded_runs -= http->crowded_runs > 0;
     drop_slow(http);
     MHD_run(http->daemon);
     rest(http, clock_now_us() - began_us);
 }
 
+/*
+ * With all its connections taken, libmicrohttpd no longer watches the listening socket, and does so
+ * again only in a run after the one that closed some: nothing would wake us for that.
+ */
 static void watch(struct http *http)
 {
-    MHD_UNSIGNED_LONG_LONG wait_ms = SWEEP_MS;
+    MHD_UNSIGNED_LONG_LONG longest_ms = http->crowded_runs > 0 ? REST_MAX_MS : SWEEP_MS;
+    MHD_UNSIGNED_LONG_LONG wait_ms = longest_ms;
 
     if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES && wait_ms == 0) {
         run(http);
         return;
     }
     uv_poll_start(&http->poll, UV_READABLE, on_readable);
-    if (http->peers_count > 0)
-        uv_timer_start(&http->timer, on_timer, wait_ms < SWEEP_MS ? wait_ms : SWEEP_MS, 0);
+    if (http->peers_count > 0 || http->crowded_runs > 0)
+        uv_timer_start(&http->timer, on_timer, wait_ms < longest_ms ? wait_ms : longest_ms, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
