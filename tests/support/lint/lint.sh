@@ -32,7 +32,7 @@ check_includes() { /usr/bin/python3 tests/support/lint/includes.py; }
 # Each header compiles alone.
 check_headers() {
     local flags
-    read -ra flags < <(pkg-config --cflags libpq libuv jansson libmicrohttpd libcurl avro-c)
+    read -ra flags < <(pkg-config --cflags libpq libuv jansson libmicrohttpd libcurl)
     flags+=(-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -Iinclude
         -isystem "$(cmake/librdkafka.sh)/include")
     files 'include/*.h' | xargs -0r -n 1 cc "${flags[@]}" -x c
