@@ -5,6 +5,7 @@
 #ifndef COMMAND_BACKFILL_LOAD_H
 #define COMMAND_BACKFILL_LOAD_H
 
+#include "command/backfill_hold.h"
 #include "command/exit.h"
 #include "config.h"
 #include "pg/backfill_table.h"
@@ -25,6 +26,6 @@ static inline bool backfill_share_has(const struct backfill_share *share, int32_
  * was written; EXIT_TEMPORARY: they are not; EXIT_CONFIG: a client can not be made.
  */
 int backfill_load(const struct config *config, struct backfill *backfill,
-                  const struct backfill_share *share);
+                  const struct backfill_share *share, struct backfill_hold *hold);
 
 #endif

@@ -14,6 +14,7 @@
 #include "backfill/plan.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "command/backfill_hold.h"
 #include "command/backfill_load.h"
 #include "command/boot.h"
 #include "command/output.h"
@@ -22,14 +23,13 @@
 #include "pg/backfill_progress.h"
 #include "pg/session.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIELD(name) .offset = offsetof(struct backfill_options, name)
 
-enum { PARALLEL_MAX = 64, PROCESSES_MAX = 10000, TAKE_PAUSE_MS = 200 };
+enum { PARALLEL_MAX = 64, PROCESSES_MAX = 10000 };
 
 const struct argument backfill_arguments[] = {
     {"--from", ARGUMENT_TEXT, FIELD(from), .value = "BOUND",
@@ -61,7 +61,8 @@ struct run {
     struct plan_request request;
     struct backfill backfill;
     struct backfill_share share;
-    PGconn *connection; /* holds the lock; NULL: none yet */
+    struct backfill_hold hold;
+    PGconn *connection; /* NULL: none yet */
 };
 
 static int fail(const struct err *err)
@@ -257,36 +258,6 @@ static int dry_run(struct run *run)
 /* --- The run ----------------------------------------------------------------------------------
  */
 
-static bool is_taken(struct run *run, char **holder, struct err *err)
-{
-    bool taken = false;
-
-    free(*holder);
-    *holder = NULL;
-    return backfill_table_take(run->connection, run->request.name, run->share.index, &taken, holder,
-                               err) &&
-           taken;
-}
-
-/* A process that was killed a moment ago may not be gone yet in the eyes of PostgreSQL. */
-static bool take(struct run *run, struct err *err)
-{
-    int64_t deadline_ms = clock_now_ms() + run->config->connect_timeout_ms;
-    char *holder = NULL;
-    bool taken;
-
-    *err = (struct err){0};
-    while (!(taken = is_taken(run, &holder, err)) && err->class == ERR_NONE &&
-           clock_now_ms() < deadline_ms)
-        poll(NULL, 0, TAKE_PAUSE_MS);
-    if (!taken && err->class == ERR_NONE)
-        err_set(err, ERR_CONTENTION, "backfill %s is loaded by another process already (%s)%s",
-                run->request.name, holder ? holder : "not seen by this role",
-                run->share.of > 1 ? " with the same --index" : "");
-    free(holder);
-    return taken;
-}
-
 static int64_t letters_of_share(const struct run *run)
 {
     int64_t count = 0;
@@ -338,11 +309,11 @@ static int load(struct run *run)
 {
     struct err err = {0};
 
-    if (!take(run, &err) || !find_plan(run, &err))
+    if (!backfill_hold_take(&run->hold, &err) || !find_plan(run, &err))
         return fail(&err);
     if (is_share_complete(run))
         return end(run, EXIT_DONE);
-    return end(run, backfill_load(run->config, &run->backfill, &run->share));
+    return end(run, backfill_load(run->config, &run->backfill, &run->share, &run->hold));
 }
 
 static int connect_and_run(struct run *run)
@@ -352,7 +323,12 @@ static int connect_and_run(struct run *run)
     run->connection = session_connect(run->config, run->config->connect_timeout_ms, &err);
     if (!run->connection)
         return fail(&err);
+    run->hold = (struct backfill_hold){.config = run->config,
+                                       .name = run->request.name,
+                                       .index = run->share.index,
+                                       .of = run->share.of};
     int code = run->options->dry_run ? dry_run(run) : load(run);
+    backfill_hold_end(&run->hold);
     PQfinish(run->connection);
     backfill_finish(&run->backfill);
     return code;

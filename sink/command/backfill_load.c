@@ -1,7 +1,8 @@
 /*
  *   LOADING --every range of the share is complete----------------------------> CLOSING
  *      |                                                                           ^
- *      +--signal; all that is left is halted--> FLUSHING --nothing held, time up---+
+ *      +--signal; all that is left is halted;                                      |
+ *      |  another process has it--------------> FLUSHING --nothing held, time up---+
  *      +--librdkafka's fatal error; the plan is gone------------------------------>+
  *
  * A range's life, in the dispatcher's words (dispatch/queue.c):
@@ -50,6 +51,7 @@ enum { TICK_MS = 50, TRIES = 2, SAME_SIGNAL_MS = 200 };
 struct load_range {
     struct backfill_range *range; /* what is known of it without its queue's last steps */
     struct queue *queue;          /* borrowed from the dispatcher; NULL: it is complete */
+    int64_t epoch;                /* of our last claim; 0: none */
 };
 
 struct load_lane {
@@ -59,7 +61,8 @@ struct load_lane {
 
 struct load {
     const struct config *config;
-    struct backfill *backfill; /* borrowed, and written to at the end */
+    struct backfill *backfill;  /* borrowed, and written to at the end */
+    struct backfill_hold *hold; /* borrowed */
     uv_loop_t loop;
     uv_signal_t sigterm;
     uv_signal_t sigint;
@@ -79,7 +82,8 @@ struct load {
     struct progress progress;
     struct progress_range *pictures;
     enum load_state state;
-    bool moved; /* a position has, since the last turn */
+    bool moved;     /* a position has, since the last turn */
+    bool overtaken; /* somebody else has claimed a range of ours */
     int64_t started_ms;
     int64_t signalled_ms;
     int64_t drain_deadline_ms;
@@ -199,12 +203,27 @@ static void on_identify(void *opaque)
         lane_identify(&load->lanes[i].lane);
 }
 
+/* Each claim raises the epoch by one. */
 static void on_moved(void *opaque, const struct queue *queue)
 {
     struct load *load = opaque;
+    struct load_range *one = queue->opaque;
 
-    (void)queue;
     load->moved = true;
+    load->overtaken |= one->epoch > 0 && queue->epoch > one->epoch + 1;
+    one->epoch = queue->epoch;
+}
+
+static void check_hold(struct load *load)
+{
+    struct err err;
+
+    load->overtaken = false;
+    if (backfill_hold_check(load->hold, &err))
+        return;
+    log_error("another process has claimed ranges", LOG_STR("backfill", load->backfill->name),
+              LOG_ERR(&err));
+    stop(load);
 }
 
 static struct dispatcher_hooks hooks_of(struct load *load)
@@ -305,6 +324,8 @@ static void on_tick(uv_timer_t *timer)
 
     if (load->state == LOAD_LOADING)
         check_ranges(load);
+    if (load->state == LOAD_LOADING && load->overtaken)
+        check_hold(load);
     if (load->state == LOAD_LOADING && is_hopeless(load)) {
         log_error("nothing is left but ranges that can not go on",
                   LOG_INT("ranges", (int64_t)load->left_count));
@@ -407,6 +428,7 @@ static void assign_ranges(struct load *load)
         struct queue *queue = ownership_assign_range(
             &load->dispatcher, range->topic, range->partition, range->range, range->end_offset);
         load->ranges[i].queue = queue;
+        queue->opaque = &load->ranges[i];
         load->left_count++;
         lane_add(lane_of(load, queue), queue);
     }
@@ -503,9 +525,10 @@ static void take_share(struct load *load, const struct backfill_share *share)
 }
 
 int backfill_load(const struct config *config, struct backfill *backfill,
-                  const struct backfill_share *share)
+                  const struct backfill_share *share, struct backfill_hold *hold)
 {
-    struct load load = {.config = config, .backfill = backfill, .started_ms = clock_now_ms()};
+    struct load load = {
+        .config = config, .backfill = backfill, .hold = hold, .started_ms = clock_now_ms()};
     struct err err;
 
     take_share(&load, share);

@@ -7,6 +7,7 @@ More and larger: PGSLUICE_TIMES=10 PGSLUICE_BACKFILL_RECORDS=5000000 with -k kil
 import json
 import os
 import random
+import time
 from datetime import datetime, timezone
 
 import backfills
@@ -14,7 +15,7 @@ import history
 import pytest
 from cluster import Record
 from confluent_kafka import Producer, TopicPartition
-from faults import let_pass, slow_flushes
+from faults import application_name, let_pass, slow_flushes
 from load import Load, order_texts
 from repeat import times
 from wait import wait_until
@@ -231,6 +232,39 @@ def test_a_compacted_log(kafka1, postgres, names, start_sink):
     assert 0 < told["rows"] < 200 and told["offsets_in_range"] == 600
 
 
+# --- One partition --------------------------------------------------------------------------------
+
+
+def took_s(action):
+    begun = time.monotonic()
+    action()
+    return time.monotonic() - begun
+
+
+@pytest.mark.limit(60)
+def test_one_partition_in_four_ranges(kafka1, postgres, names, start_sink):
+    """Loaded in one piece, by a sink, and in four pieces: the same rows. How long each takes is printed."""
+    records = RECORDS // 4
+    kafka1.create_topic(names.topic, 1)
+    kafka1.produce_orders(names.topic, records)
+    seconds = {}
+    for parallel in (1, 4) * times(1):
+        table = f"{names.table}_{len(seconds)}_{parallel}"
+        history.create_table(postgres, table)
+        words = f"backfill --from earliest --name {table} --parallel {parallel}"
+        run = start_sink(kafka1, command=words, env={"SINK_TABLE": table})
+        seconds[table] = took_s(lambda run=run: run.wait_exit(60 * times(1)))
+        assert run.exit_code == 0
+        backfills.loaded(kafka1, names.topic, postgres, table, {0: (0, records)})
+        assert len(backfills.ranges(postgres, table)) == parallel
+    history.create_table(postgres, names.table)
+    sink = start_sink(kafka1)
+    seconds["run"] = took_s(lambda: sink.wait_until_caught_up(names.topic))
+    assert sink.terminate() == 0
+    for name, took in seconds.items():
+        print(f"{name.removeprefix(names.table)}: {records / took:,.0f} rows/s")
+
+
 # --- Several processes ----------------------------------------------------------------------------
 
 
@@ -275,4 +309,33 @@ def test_interrupted_it_drains_and_goes_on(kafka1, postgres, names, table, start
     assert "loaded by another process already (pgsluice/" in second.log_text()
     assert run.terminate() == 75
     assert run.start().wait_exit(60) == 0
+    backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
+
+
+def end_hold(postgres, run):
+    """PostgreSQL ends the session that has the lock, as when its network is cut."""
+    sql = (
+        "SELECT pg_terminate_backend(a.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid"
+        " WHERE l.locktype = 'advisory' AND a.application_name = left(%s, 63)"
+    )
+    assert postgres.query(sql, [application_name(run)]) == [(True,)]
+
+
+def test_one_that_was_frozen_ends_when_another_has_taken_over(
+    kafka1, postgres, names, table, start_sink
+):
+    kafka1.produce_orders(names.topic, 60_000)
+    slow_flushes(postgres, table, before_ms=50, after_ms=50)
+    words = "backfill --from earliest --json"
+    frozen = start_sink(kafka1, command=words, env=SLOW)
+    frozen.wait_for(lambda: backfills.written(postgres, frozen.name) > 0, 60, "it writes")
+    frozen.pause()
+    end_hold(postgres, frozen)
+    second = start_sink(kafka1, command=words, env=SLOW)
+    owners = "SELECT count(*) FROM pgsluice.backfill_ranges WHERE backfill = %s AND owner = 'sink-2'"
+    second.wait_for(lambda: postgres.scalar(owners, [names.group]) == PARTITIONS, 60, "it has all")
+    frozen.resume()
+    assert frozen.wait_exit(60) == 75
+    assert "loaded by another process already (pgsluice/" in frozen.log_text()
+    assert second.wait_exit(60) == 0
     backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
