@@ -29,7 +29,9 @@ static bool is_set(const char *name)
 /* One that can be drawn on: "dumb" ones, as editors have, only take lines. */
 static bool is_terminal(void)
 {
-    return isatty(STDERR_FILENO) && is_set("TERM") && strcmp(getenv("TERM"), "dumb") != 0;
+    const char *kind = getenv("TERM");
+
+    return isatty(STDERR_FILENO) && kind && kind[0] && strcmp(kind, "dumb") != 0;
 }
 
 static struct progress_screen screen_of(const struct progress_display *display)

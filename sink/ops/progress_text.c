@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS };
-
-static const int64_t DAY_MS = INT64_C(24) * HOUR_MS;
+static const int64_t SECOND_MS = 1000;
+static const int64_t MINUTE_MS = 60000;
+static const int64_t HOUR_MS = 3600000;
+static const int64_t DAY_MS = 86400000;
 static const int64_t YEAR_10000_MS = INT64_C(253402300800000);
 
 void progress_text_count(struct buffer *out, int64_t count)
@@ -89,10 +90,9 @@ static int64_t coarseness_ms(int64_t ms)
 
 void progress_text_estimate(struct buffer *out, int64_t ms)
 {
-    static const int64_t longest_ms = INT64_C(1000) * 24 * HOUR_MS;
     int64_t unit_ms = coarseness_ms(ms);
 
-    if (ms > longest_ms) {
+    if (ms > 1000 * DAY_MS) {
         buffer_append_text(out, "years");
         return;
     }
