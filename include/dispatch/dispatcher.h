@@ -105,6 +105,14 @@ void dispatcher_finish(struct dispatcher *dispatcher);
 void dispatcher_set_queue_state(struct dispatcher *dispatcher, struct queue *queue,
                                 enum queue_state to);
 
+/* The one after `queue` (NULL: the first) of those that are not revoked; NULL: there is none. */
+struct queue *dispatcher_next_assigned(const struct dispatcher *dispatcher,
+                                       const struct queue *queue);
+
+#define DISPATCHER_EACH_ASSIGNED(queue, dispatcher)                     \
+    for ((queue) = dispatcher_next_assigned(dispatcher, NULL); (queue); \
+         (queue) = dispatcher_next_assigned(dispatcher, queue))
+
 /* After the queue's position has changed, or may have. */
 void dispatcher_announce_move(struct dispatcher *dispatcher, const struct queue *queue);
 

@@ -93,9 +93,8 @@ int64_t monitor_lag(const struct dispatcher *dispatcher)
     const struct queue *queue;
     int64_t sum = -1;
 
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
-            if (lag_records(queue) >= 0)
-                sum = (sum < 0 ? 0 : sum) + lag_records(queue);
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher)
+        if (lag_records(queue) >= 0)
+            sum = (sum < 0 ? 0 : sum) + lag_records(queue);
     return sum;
 }

@@ -16,9 +16,8 @@ void monitor_fill_lag(void *opaque, bool verbose, struct http_answer *answer)
     json_t *document = json_object();
 
     (void)verbose;
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &monitor->dispatcher->queues[state], entry)
-            json_array_append_new(partitions, monitor_json_partition(queue));
+    DISPATCHER_EACH_ASSIGNED (queue, monitor->dispatcher)
+        json_array_append_new(partitions, monitor_json_partition(queue));
     json_object_set_new(document, "group", monitor_json_text(monitor->config->group_id));
     json_object_set_new(document, "refreshed",
                         monitor_json_time(monitor->consumer->watermarks.refreshed_ms));
@@ -32,10 +31,9 @@ static json_t *assigned_of(const struct dispatcher *dispatcher, const struct rou
     json_t *partitions = json_array();
     const struct queue *queue;
 
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
-            if (queue->route == route)
-                json_array_append_new(partitions, json_integer(queue->partition));
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher)
+        if (queue->route == route)
+            json_array_append_new(partitions, json_integer(queue->partition));
     return partitions;
 }
 
@@ -49,6 +47,7 @@ void monitor_fill_assignment(void *opaque, bool verbose, struct http_answer *ans
     (void)verbose;
     TAILQ_FOREACH (route, &monitor->dispatcher->routes, entry) {
         json_t *topic = json_object();
+        /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
         json_object_set_new(topic, "topic", monitor_json_text(route->topic));
         json_object_set_new(topic, "table", monitor_json_text(route->table_name));
         json_object_set_new(
@@ -74,11 +73,10 @@ static struct volume volume_of(const struct dispatcher *dispatcher)
     struct volume volume = {0};
     const struct queue *queue;
 
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry) {
-            volume.records += queue->records_count;
-            volume.partitions++;
-        }
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher) {
+        volume.records += queue->records_count;
+        volume.partitions++;
+    }
     return volume;
 }
 
@@ -105,9 +103,8 @@ void monitor_fill_distribution(void *opaque, bool verbose, struct http_answer *a
     json_t *partitions = json_array();
 
     (void)verbose;
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &monitor->dispatcher->queues[state], entry)
-            json_array_append_new(partitions, volume_of_one(queue, &all));
+    DISPATCHER_EACH_ASSIGNED (queue, monitor->dispatcher)
+        json_array_append_new(partitions, volume_of_one(queue, &all));
     monitor_json_answer(answer, json_pack("{s:I, s:o}", "records", (json_int_t)all.records,
                                           "partitions", partitions));
 }

@@ -92,9 +92,10 @@ static void put_session(struct metrics *out, const struct consumer *consumer)
     metrics_gauge(out, "pgsluice_consumer_last_poll_timestamp_seconds",
                   "Unix time of the last call into the consumer poll.",
                   (double)consumer->polled_ms / 1e3);
-    metrics_gauge(out, "pgsluice_consumer_lag_refresh_timestamp_seconds",
-                  "Unix time of the last successful refresh of the end offsets.",
-                  (double)consumer->watermarks.refreshed_ms / 1e3);
+    metrics_family(out, METRICS_GAUGE, "pgsluice_consumer_lag_refresh_timestamp_seconds",
+                   "Unix time of the last successful refresh of the end offsets.");
+    if (consumer->watermarks.refreshed_ms > 0 && consumer->assignment.partitions_count > 0)
+        metrics_real(out, METRICS_NO_LABELS, (double)consumer->watermarks.refreshed_ms / 1e3);
 }
 
 static void put_paused(struct metrics *out, const struct dispatcher *dispatcher)
@@ -104,12 +105,11 @@ static void put_paused(struct metrics *out, const struct dispatcher *dispatcher)
     int64_t held_back = 0;
     int64_t halted = 0;
 
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry) {
-            assigned++;
-            held_back += queue->held_back;
-            halted += queue->state == QUEUE_HALTED;
-        }
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher) {
+        assigned++;
+        held_back += queue->held_back;
+        halted += queue->state == QUEUE_HALTED;
+    }
     metrics_family(out, METRICS_GAUGE, "pgsluice_consumer_paused_partitions",
                    "Assigned partitions on which fetching is paused, by reason.");
     metrics_integer(out, LABELS({"reason", "backpressure"}),
@@ -186,10 +186,12 @@ static void put_memory(struct metrics *out, const struct dispatcher *dispatcher)
     const struct batch *batch;
     int64_t records = 0;
 
-    for (int state = 0; state < QUEUE_STATES; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
+    for (int state = 0; state < QUEUE_STATES; state++) {
+        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry) {
             TAILQ_FOREACH (batch, &queue->batches, entry)
                 records += batch->count - batch->first;
+        }
+    }
     metrics_gauge(out, "pgsluice_inflight_records",
                   "Records held between receipt and commit in PostgreSQL.", (double)records);
     metrics_gauge(out, "pgsluice_inflight_bytes",

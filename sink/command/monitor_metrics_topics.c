@@ -77,14 +77,12 @@ static size_t put_partition_family(struct metrics *out, const struct dispatcher 
     double value;
 
     metrics_family(out, METRICS_GAUGE, family->name, family->help);
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry) {
-            if (!family->value(queue, now_ms, &value) || count++ >= PARTITIONS_MAX)
-                continue;
-            snprintf(partition, sizeof(partition), "%d", queue->partition);
-            metrics_real(out, LABELS({"topic", queue->route->topic}, {"partition", partition}),
-                         value);
-        }
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher) {
+        if (!family->value(queue, now_ms, &value) || count++ >= PARTITIONS_MAX)
+            continue;
+        snprintf(partition, sizeof(partition), "%d", queue->partition);
+        metrics_real(out, LABELS({"topic", queue->route->topic}, {"partition", partition}), value);
+    }
     return count > PARTITIONS_MAX ? count - PARTITIONS_MAX : 0;
 }
 
@@ -163,9 +161,8 @@ static void put_assigned(struct metrics *out, const struct dispatcher *dispatche
     const struct queue *queue;
     int64_t count = 0;
 
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
-            count += queue->route == route;
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher)
+        count += queue->route == route;
     metrics_integer(out, LABELS({"topic", route->topic}), count);
 }
 
@@ -234,6 +231,7 @@ static size_t sum_tables(const struct dispatcher *dispatcher, struct table_sum *
     size_t dropped = 0;
 
     TAILQ_FOREACH (route, &dispatcher->routes, entry) {
+        /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
         struct table_sum *sum = sum_of(sums, count, route->table_name);
         dropped += !sum;
         for (int i = 0; sum && i < COUNTERS_RESULTS; i++)

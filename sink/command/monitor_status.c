@@ -33,10 +33,9 @@ static const char *state_of_all(const struct monitor *monitor)
 
     if (*monitor->draining)
         return "DRAINING";
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
-            if (rank(monitor_task_state(dispatcher, queue)) < worst)
-                worst = rank(monitor_task_state(dispatcher, queue));
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher)
+        if (rank(monitor_task_state(dispatcher, queue)) < worst)
+            worst = rank(monitor_task_state(dispatcher, queue));
     return worst < COUNT_OF(states) ? states[worst] : "UNASSIGNED";
 }
 
@@ -75,9 +74,8 @@ static json_t *tasks_of(const struct dispatcher *dispatcher)
     json_t *tasks = json_array();
     const struct queue *queue;
 
-    for (int state = 0; state < QUEUE_REVOKED; state++)
-        TAILQ_FOREACH (queue, &dispatcher->queues[state], entry)
-            json_array_append_new(tasks, task_of(dispatcher, queue));
+    DISPATCHER_EACH_ASSIGNED (queue, dispatcher)
+        json_array_append_new(tasks, task_of(dispatcher, queue));
     return tasks;
 }
 

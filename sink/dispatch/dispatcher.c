@@ -305,6 +305,16 @@ void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name)
     dispatcher->encode_settings.backfill = name;
 }
 
+struct queue *dispatcher_next_assigned(const struct dispatcher *dispatcher,
+                                       const struct queue *queue)
+{
+    struct queue *next = queue ? TAILQ_NEXT(queue, entry) : NULL;
+
+    for (int state = queue ? (int)queue->state + 1 : 0; !next && state < QUEUE_REVOKED; state++)
+        next = TAILQ_FIRST(&dispatcher->queues[state]);
+    return next;
+}
+
 static void revoke_all(struct dispatcher *dispatcher)
 {
     for (int state = 0; state < QUEUE_REVOKED; state++)
