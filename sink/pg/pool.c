@@ -130,12 +130,14 @@ static void accept_conn(struct pool *pool, struct conn *conn)
 }
 
 /* The next attempt begins with the next host. */
-static void refuse_conn(struct pool *pool, struct conn *conn, struct err *err)
+static void refuse_conn(struct pool *pool, struct conn *conn, const struct err *reason)
 {
-    conn_blame(conn, err);
+    struct err err = *reason;
+
+    conn_blame(conn, &err);
     conn_close(conn);
     pool->first_server++;
-    note_failure(pool, err, true);
+    note_failure(pool, &err, true);
 }
 
 static void on_greeting(struct conn_job *job, const PGresult *result)
@@ -162,17 +164,30 @@ static void note_failed_greeting(struct pool *pool, const struct err *err)
         note_failure(pool, err, true);
 }
 
-/* One that may not say it, as some services' do not, is taken as it is. */
+/* Some services' roles may not ask, or there is nothing to ask. */
+static bool can_not_say(const struct conn_error *error)
+{
+    static const char *const states[] = {"42501", "42883", "0A000"};
+
+    for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++)
+        if (strcmp(error->err.sqlstate, states[i]) == 0)
+            return true;
+    return false;
+}
+
+/* One that can not say which it is, is taken as it is. */
 static void on_greeted(struct conn_job *job, const struct conn_error *error)
 {
     struct pool *pool = (struct pool *)((char *)job - offsetof(struct pool, greeting_job));
     struct conn *conn = pool->greeting;
     struct err err;
 
-    if (error && !error->lost)
+    if (error && can_not_say(error))
         log_debug("the server does not say which one it is", LOG_ERR(&error->err));
     if (error && error->lost)
         note_failed_greeting(pool, &error->err);
+    else if (error && !can_not_say(error))
+        refuse_conn(pool, conn, &error->err);
     else if (primary_may_follow(&conn->primary, &pool->primary, &err))
         accept_conn(pool, conn);
     else
