@@ -237,11 +237,14 @@ static bool add_all(struct backfill *backfill, const struct offsets *offsets,
 
 /* Partitions. */
 
-/* That there is none of a number that was asked for is a mistake. */
+/* That there is none, or none of a number that was asked for, is a mistake. */
 static bool choose_partitions(rd_kafka_topic_partition_list_t *list, const char *wanted,
                               struct err *err)
 {
     int32_t largest = -1;
+
+    if (list->cnt == 0)
+        return err_set(err, ERR_CONFIG, "SINK_TOPICS: there is no such topic, or none to be seen");
 
     for (int i = list->cnt - 1; i >= 0; i--) {
         if (list->elems[i].partition > largest)

@@ -296,8 +296,10 @@ static int end(struct run *run, int loaded)
         fail(&err);
         return loaded == EXIT_DONE ? EXIT_TEMPORARY : loaded;
     }
+    if (loaded == EXIT_DONE || loaded == EXIT_TEMPORARY)
+        loaded = is_share_complete(run) ? EXIT_DONE : EXIT_TEMPORARY; /* what PostgreSQL has */
     if (loaded == EXIT_TEMPORARY)
-        log_warn("interrupted: run it again with the same options to go on",
+        log_warn("interrupted: to go on, run it again with the same options, without --restart",
                  LOG_STR("backfill", run->backfill.name));
     int printed = print(&run->backfill, run->options->json);
     if (loaded != EXIT_DONE || printed != EXIT_DONE)

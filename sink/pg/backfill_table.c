@@ -99,7 +99,7 @@ static const char read_ranges_sql[] =
     "SELECT topic, partition, range, topic_id, start_offset, end_offset, next_offset, lost_count,"
     " rows_count, skipped_count, dead_letters_count, bytes, first_offset, last_offset,"
     " first_timestamp_ms, last_timestamp_ms, (extract(epoch FROM updated_at) * 1000)::bigint"
-    " FROM pgsluice.backfill_ranges WHERE backfill = $1 ORDER BY topic, partition, range";
+    " FROM pgsluice.backfill_ranges WHERE backfill = $1 ORDER BY topic COLLATE \"C\", partition, range";
 
 static void take_range(struct backfill_range *range, const PGresult *result, int row)
 {
