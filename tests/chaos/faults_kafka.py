@@ -19,6 +19,7 @@ from world import World
 INTRUDER = Path(__file__).parent / "intruder.py"
 PARTITIONS_MAX = 12
 HUNG_RECORDS = 50
+CONFIG_S = 60  # a controller that moves answers late
 QUORUM_TOOL = "org.apache.kafka.tools.MetadataQuorumCommand"
 
 
@@ -182,7 +183,7 @@ def segments_roll(world: World, rng: random.Random) -> Iterator[str]:
 
     def configure(**config: str) -> None:
         resource = ConfigResource("topic", topic, set_config=config)
-        world.kafka.admin.alter_configs([resource])[resource].result(10)
+        world.kafka.admin.alter_configs([resource])[resource].result(CONFIG_S)
 
     before = segments()
     configure(**{"segment.ms": "500"})
