@@ -13,8 +13,7 @@ struct backfill_hold {
     const struct config *config; /* borrowed */
     const char *name;            /* the backfill's, borrowed */
     int64_t index;               /* of the share */
-    int64_t of;
-    PGconn *connection; /* has the lock; NULL: nobody does */
+    PGconn *connection;          /* has the lock; NULL: nobody does */
 };
 
 /*

@@ -60,12 +60,15 @@ struct http {
     uv_timer_t timer;
 };
 
-/*
- * Serves the connections of a socket that listens, and closes it at the end. The resources are
- * borrowed.
- */
-void http_open(struct http *http, uv_loop_t *loop, int fd, const struct http_resource *resources,
-               size_t count, void *opaque);
+/* What there is to see. Borrowed, for as long as it is served. */
+struct http_service {
+    const struct http_resource *resources;
+    size_t resources_count;
+    void *opaque; /* for the resources' functions */
+};
+
+/* Serves the connections of a socket that listens, and closes it at the end. */
+void http_open(struct http *http, uv_loop_t *loop, int fd, const struct http_service *service);
 
 /* Drops who is connected; http_finish after the loop has run its close callbacks. */
 void http_close(struct http *http);

@@ -69,10 +69,10 @@ PGresult *backfill_table_sink_starts(PGconn *connection, const char *sink, struc
 
 /*
  * Takes the backfill for this connection, as one of the processes that share it (from 0), until the
- * connection ends. *taken is false while another one has it; then *holder, for the caller to free,
- * says who, or is NULL.
+ * connection ends. False: ERR_CONTENTION, another one has it, and err says which; else PostgreSQL
+ * can't be asked.
  */
-bool backfill_table_take(PGconn *connection, const char *name, int64_t index, bool *taken,
-                         char **holder, struct err *err) MUST_CHECK;
+bool backfill_table_take(PGconn *connection, const char *name, int64_t index,
+                         struct err *err) MUST_CHECK;
 
 #endif

@@ -29,6 +29,9 @@ struct offsets {
     rd_kafka_topic_partition_list_t *end;
     rd_kafka_topic_partition_list_t *from; /* what was asked for, in the log or not */
     rd_kafka_topic_partition_list_t *to;
+
+    const struct plan_request *request; /* borrowed, as the client is */
+    rd_kafka_t *client;
 };
 
 /* How records become rows. */
@@ -80,11 +83,11 @@ static char *describe_mapping(const struct backfill *backfill, const struct conf
 /* Where bounds are. */
 
 static bool find_bound(rd_kafka_topic_partition_list_t *found, const struct bound *bound,
-                       const struct offsets *offsets, const struct plan_request *request,
-                       rd_kafka_t *client, struct err *err)
+                       const struct offsets *offsets, struct err *err)
 {
     if (bound->kind == BOUND_TIME &&
-        !lookup_offsets(client, found, bound->time_ms, request->config->connect_timeout_ms, err))
+        !lookup_offsets(offsets->client, found, bound->time_ms,
+                        offsets->request->config->connect_timeout_ms, err))
         return false;
     for (int i = 0; i < found->cnt; i++) {
         if (bound->kind == BOUND_EARLIEST)
@@ -139,17 +142,17 @@ static bool find_live(rd_kafka_topic_partition_list_t *found, const struct plan_
     return done;
 }
 
-static bool find_offsets(struct offsets *offsets, const struct plan_request *request,
-                         rd_kafka_t *client, PGconn *connection, struct err *err)
+static bool find_offsets(struct offsets *offsets, PGconn *connection, struct err *err)
 {
+    const struct plan_request *request = offsets->request;
+    rd_kafka_t *client = offsets->client;
     int64_t timeout_ms = request->config->connect_timeout_ms;
 
     return lookup_offsets(client, offsets->start, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, err) &&
            lookup_offsets(client, offsets->end, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err) &&
-           find_bound(offsets->from, &request->from, offsets, request, client, err) &&
-           (request->until_live
-                ? find_live(offsets->to, request, connection, err)
-                : find_bound(offsets->to, &request->to, offsets, request, client, err));
+           find_bound(offsets->from, &request->from, offsets, err) &&
+           (request->until_live ? find_live(offsets->to, request, connection, err)
+                                : find_bound(offsets->to, &request->to, offsets, err));
 }
 
 /* Ranges. */
@@ -193,8 +196,9 @@ static void log_truncated(const struct plan_request *request,
 }
 
 static void add_ranges(struct backfill *backfill, const struct offsets *offsets, int i,
-                       const struct plan_request *request, const char *topic_id)
+                       const char *topic_id)
 {
+    const struct plan_request *request = offsets->request;
     const rd_kafka_topic_partition_t *log = &offsets->start->elems[i];
     int64_t log_end = offsets->end->elems[i].offset;
     int64_t from = clamp(offsets->from->elems[i].offset, 0, log_end);
@@ -213,9 +217,9 @@ static void add_ranges(struct backfill *backfill, const struct offsets *offsets,
 }
 
 /* Sorted by topic, so an id is asked for once. */
-static bool add_all(struct backfill *backfill, const struct offsets *offsets,
-                    const struct plan_request *request, rd_kafka_t *client, struct err *err)
+static bool add_all(struct backfill *backfill, const struct offsets *offsets, struct err *err)
 {
+    const struct plan_request *request = offsets->request;
     const rd_kafka_topic_partition_list_t *list = offsets->start;
     struct lookup_topic topic = {0};
     bool done = true;
@@ -225,11 +229,11 @@ static bool add_all(struct backfill *backfill, const struct offsets *offsets,
     for (int i = 0; done && i < list->cnt; i++) {
         if (i == 0 || strcmp(list->elems[i].topic, list->elems[i - 1].topic) != 0) {
             lookup_topic_finish(&topic);
-            done = lookup_topic(client, list->elems[i].topic, &topic,
+            done = lookup_topic(offsets->client, list->elems[i].topic, &topic,
                                 request->config->connect_timeout_ms, err);
         }
         if (done)
-            add_ranges(backfill, offsets, i, request, topic.id);
+            add_ranges(backfill, offsets, i, topic.id);
     }
     lookup_topic_finish(&topic);
     return done;
@@ -245,7 +249,6 @@ static bool choose_partitions(rd_kafka_topic_partition_list_t *list, const char 
 
     if (list->cnt == 0)
         return err_set(err, ERR_CONFIG, "SINK_TOPICS: there is no such topic, or none to be seen");
-
     for (int i = list->cnt - 1; i >= 0; i--) {
         if (list->elems[i].partition > largest)
             largest = list->elems[i].partition;
@@ -259,22 +262,17 @@ static bool choose_partitions(rd_kafka_topic_partition_list_t *list, const char 
                    partitions_last(wanted), largest);
 }
 
-static bool plan_list(struct backfill *backfill, rd_kafka_topic_partition_list_t *list,
-                      const struct plan_request *request, rd_kafka_t *client, PGconn *connection,
-                      struct err *err)
+static bool plan_offsets(struct backfill *backfill, struct offsets *offsets, PGconn *connection,
+                         struct err *err)
 {
-    struct offsets offsets = {
-        .start = list,
-        .end = rd_kafka_topic_partition_list_copy(list),
-        .from = rd_kafka_topic_partition_list_copy(list),
-        .to = rd_kafka_topic_partition_list_copy(list),
-    };
-    bool done = find_offsets(&offsets, request, client, connection, err) &&
-                add_all(backfill, &offsets, request, client, err);
+    offsets->end = rd_kafka_topic_partition_list_copy(offsets->start);
+    offsets->from = rd_kafka_topic_partition_list_copy(offsets->start);
+    offsets->to = rd_kafka_topic_partition_list_copy(offsets->start);
+    bool done = find_offsets(offsets, connection, err) && add_all(backfill, offsets, err);
 
-    rd_kafka_topic_partition_list_destroy(offsets.end);
-    rd_kafka_topic_partition_list_destroy(offsets.from);
-    rd_kafka_topic_partition_list_destroy(offsets.to);
+    rd_kafka_topic_partition_list_destroy(offsets->end);
+    rd_kafka_topic_partition_list_destroy(offsets->from);
+    rd_kafka_topic_partition_list_destroy(offsets->to);
     return done;
 }
 
@@ -293,13 +291,15 @@ static void take_request(struct backfill *backfill, const struct plan_request *r
 bool plan_make(struct backfill *backfill, const struct plan_request *request, rd_kafka_t *client,
                PGconn *connection, struct err *err)
 {
-    rd_kafka_topic_partition_list_t *list =
-        lookup_partitions(client, request->config, request->config->connect_timeout_ms, err);
-    bool done = list && choose_partitions(list, request->partitions, err) &&
-                plan_list(backfill, list, request, client, connection, err);
+    struct offsets offsets = {.request = request, .client = client};
 
-    if (list)
-        rd_kafka_topic_partition_list_destroy(list);
+    offsets.start =
+        lookup_partitions(client, request->config, request->config->connect_timeout_ms, err);
+    bool done = offsets.start && choose_partitions(offsets.start, request->partitions, err) &&
+                plan_offsets(backfill, &offsets, connection, err);
+
+    if (offsets.start)
+        rd_kafka_topic_partition_list_destroy(offsets.start);
     if (!done)
         return false;
     take_request(backfill, request);

@@ -325,10 +325,8 @@ static int connect_and_run(struct run *run)
     run->connection = session_connect(run->config, run->config->connect_timeout_ms, &err);
     if (!run->connection)
         return fail(&err);
-    run->hold = (struct backfill_hold){.config = run->config,
-                                       .name = run->request.name,
-                                       .index = run->share.index,
-                                       .of = run->share.of};
+    run->hold = (struct backfill_hold){
+        .config = run->config, .name = run->request.name, .index = run->share.index};
     int code = run->options->dry_run ? dry_run(run) : load(run);
     backfill_hold_end(&run->hold);
     PQfinish(run->connection);

@@ -14,35 +14,17 @@
 #include "pg/session.h"
 
 #include <poll.h>
-#include <stdlib.h>
 
 enum { PAUSE_MS = 200, AGAIN_MS = 5000 };
-
-static bool try_once(struct backfill_hold *hold, char **holder, struct err *err)
-{
-    bool taken = false;
-
-    free(*holder);
-    *holder = NULL;
-    return backfill_table_take(hold->connection, hold->name, hold->index, &taken, holder, err) &&
-           taken;
-}
 
 /* A process that was killed a moment ago may not be gone yet in the eyes of PostgreSQL. */
 static bool take_until(struct backfill_hold *hold, int64_t deadline_ms, struct err *err)
 {
-    char *holder = NULL;
     bool taken;
 
-    *err = (struct err){0};
-    while (!(taken = try_once(hold, &holder, err)) && err->class == ERR_NONE &&
-           clock_now_ms() < deadline_ms)
+    while (!(taken = backfill_table_take(hold->connection, hold->name, hold->index, err)) &&
+           err->class == ERR_CONTENTION && clock_now_ms() < deadline_ms)
         poll(NULL, 0, PAUSE_MS);
-    if (!taken && err->class == ERR_NONE)
-        err_set(err, ERR_CONTENTION, "backfill %s is loaded by another process already (%s)%s",
-                hold->name, holder ? holder : "not seen by this role",
-                hold->of > 1 ? " with the same --index" : "");
-    free(holder);
     return taken;
 }
 

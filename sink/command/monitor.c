@@ -116,7 +116,8 @@ void monitor_open(struct monitor *monitor, uv_loop_t *loop)
     monitor->started_ms = clock_wall_ms();
     if (monitor->fd < 0)
         return;
-    http_open(&monitor->http, loop, monitor->fd, resources, COUNT_OF(resources), monitor);
+    http_open(&monitor->http, loop, monitor->fd,
+              &(struct http_service){resources, COUNT_OF(resources), monitor});
     uv_timer_init(loop, &monitor->timer);
     monitor->timer.data = monitor;
     uv_timer_start(&monitor->timer, on_sample, HISTORY_INTERVAL_MS, HISTORY_INTERVAL_MS);

@@ -188,6 +188,7 @@ static void refresh(const struct http *http, size_t index, bool verbose)
 }
 
 /* The answer comes before a body is read: there should be none. */
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd says what it is given */
 static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *body,
                                   size_t *body_len, void **context)
@@ -287,10 +288,12 @@ static struct MHD_Daemon *start_daemon(struct http *http, int fd)
         MHD_OPTION_END);
 }
 
-void http_open(struct http *http, uv_loop_t *loop, int fd, const struct http_resource *resources,
-               size_t count, void *opaque)
+void http_open(struct http *http, uv_loop_t *loop, int fd, const struct http_service *service)
 {
-    *http = (struct http){.resources = resources, .resources_count = count, .opaque = opaque};
+    size_t count = service->resources_count;
+
+    *http = (struct http){
+        .resources = service->resources, .resources_count = count, .opaque = service->opaque};
     TAILQ_INIT(&http->peers);
     http->cached = memory_new_array(count, sizeof(*http->cached));
     http->daemon = start_daemon(http, fd);

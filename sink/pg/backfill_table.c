@@ -99,7 +99,8 @@ static const char read_ranges_sql[] =
     "SELECT topic, partition, range, topic_id, start_offset, end_offset, next_offset, lost_count,"
     " rows_count, skipped_count, dead_letters_count, bytes, first_offset, last_offset,"
     " first_timestamp_ms, last_timestamp_ms, (extract(epoch FROM updated_at) * 1000)::bigint"
-    " FROM pgsluice.backfill_ranges WHERE backfill = $1 ORDER BY topic COLLATE \"C\", partition, range";
+    " FROM pgsluice.backfill_ranges WHERE backfill = $1 ORDER BY topic COLLATE \"C\", partition, "
+    "range";
 
 static void take_range(struct backfill_range *range, const PGresult *result, int row)
 {
@@ -267,36 +268,37 @@ PGresult *backfill_table_sink_starts(PGconn *connection, const char *sink, struc
 
 #define LOCK_KEY "hashtextextended('pgsluice backfill ' || $2 || ' ' || $1, 0)"
 
-static char *holder_of(PGconn *connection, const char *const *values)
+static bool refuse(PGconn *connection, const char *const *values, struct err *err)
 {
     struct err unused;
     PGresult *result =
         query(connection,
               "SELECT format('%s, pid %s', a.application_name, a.pid) FROM pg_locks AS l"
               " JOIN pg_stat_activity AS a ON a.pid = l.pid"
+              " JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()"
               " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
               " AND l.classid::bigint = (" LOCK_KEY " >> 32) & 4294967295"
               " AND l.objid::bigint = " LOCK_KEY " & 4294967295",
               values, 2, &unused);
-    char *holder = result && PQntuples(result) > 0 ? text_at(result, 0, 0) : NULL;
+    bool seen = result && PQntuples(result) > 0;
 
+    err_set(err, ERR_CONTENTION,
+            "backfill %s, --index %s, is loaded by another process already (%s)", values[0],
+            values[1], seen ? PQgetvalue(result, 0, 0) : "not seen by this role");
     PQclear(result);
-    return holder;
+    return false;
 }
 
-bool backfill_table_take(PGconn *connection, const char *name, int64_t index, bool *taken,
-                         char **holder, struct err *err)
+bool backfill_table_take(PGconn *connection, const char *name, int64_t index, struct err *err)
 {
     char number[24];
     const char *values[] = {name, number};
 
     snprintf(number, sizeof(number), "%" PRId64, index);
-    *holder = NULL;
     PGresult *result =
         query(connection, "SELECT pg_try_advisory_lock(" LOCK_KEY ")", values, 2, err);
-    *taken = result && PQgetvalue(result, 0, 0)[0] == 't';
-    if (result && !*taken)
-        *holder = holder_of(connection, values);
+    bool asked = result != NULL;
+    bool taken = asked && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
-    return result != NULL;
+    return taken || (asked && refuse(connection, values, err));
 }
