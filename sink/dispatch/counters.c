@@ -136,7 +136,9 @@ void counters_fail(struct dispatcher *dispatcher, const struct flush *flush,
                    const struct conn_error *error, enum retry_action action)
 {
     enum counters_result result = result_of(action);
-    char class[3] = {error->err.sqlstate[0], error->err.sqlstate[0] ? error->err.sqlstate[1] : 0};
+    char class[3] = "";
+
+    memcpy(class, error->err.sqlstate, 2);
 
     if (result != COUNTERS_SPLIT) /* else a record is at fault, which becomes a dead letter */
         counters_note_error(dispatcher, flush->batches[0]->queue, &error->err);
