@@ -162,7 +162,7 @@ def read_only(world: World, rng: random.Random) -> Iterator[str]:
     began = log_size(world)
     name = "default_transaction_read_only"
     with altered_role(world, f"SET {name} = on", f"RESET {name}"):
-        observe(lambda: in_log(world, "read-only transaction", began), 5, "a refused write")
+        observe(lambda: in_log(world, "read-only", began), 5, "a refused session or write")
         yield "writes are refused"
 
 
