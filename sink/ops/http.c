@@ -2,10 +2,11 @@
  * libmicrohttpd without threads: its epoll descriptor is one of the loop's, and after each event it
  * runs for a moment.
  *
- *   WATCHING --readable--> run --> RESTING --a while, in proportion to the run--> WATCHING
+ *   WATCHING --readable--> run --> RESTING --REST_MIN_MS to REST_MAX_MS--> WATCHING
  *
- * The rest is what keeps a flood of requests from the data: HTTP has at most one part in SHARE of
- * the loop's time, at the price of REST_MAX_MS when it is used up.
+ * The rest is what keeps a flood of requests from the data: the longer the run, the longer, so that
+ * short runs get one part in SHARE of the loop's time. Answers are kept for FRESH_MS, so that a
+ * flood costs few of them.
  *
  * libmicrohttpd's own timeout counts from the last byte, so one byte now and then would keep a
  * connection for ever; and with all connections taken it accepts none, so the slow would keep out
