@@ -161,9 +161,9 @@ BROKEN = (
             *START_FROM_KAFKA,
             Replacement(
                 "sink/kafka/client.c",
-                '{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}',
+                '{"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"},',
                 '{"enable.auto.commit", "true"}, {"enable.auto.offset.store", "true"},'
-                ' {"auto.commit.interval.ms", "500"}',
+                ' {"auto.commit.interval.ms", "500"},',
             ),
         ),
         ENDS,
@@ -269,11 +269,11 @@ BROKEN = (
         (
             Replacement(
                 "sink/dispatch/intake.c",
-                "        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling));",
+                "        close_batch(dispatcher, TAILQ_FIRST(&dispatcher->filling), trigger);",
                 "    {\n"
                 "        struct batch *oldest = TAILQ_FIRST(&dispatcher->filling);\n"
                 "        oldest->count -= oldest->count > 1;\n"
-                "        close_batch(dispatcher, oldest);\n"
+                "        close_batch(dispatcher, oldest, trigger);\n"
                 "    }",
             ),
         ),
@@ -346,8 +346,8 @@ BROKEN = (
         (
             Replacement(
                 "sink/kafka/client.c",
-                '{"check.crcs", "true"}, ',
-                '{"isolation.level", "read_uncommitted"}, {"check.crcs", "true"}, ',
+                '{"check.crcs", "true"},',
+                '{"isolation.level", "read_uncommitted"}, {"check.crcs", "true"},',
             ),
         ),
         (),
