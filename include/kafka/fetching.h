@@ -5,12 +5,17 @@
 #ifndef KAFKA_FETCHING_H
 #define KAFKA_FETCHING_H
 
+#include "dispatch/dispatcher.h"
 #include "kafka/assignment.h"
 #include "kafka/positions.h"
 #include "kafka/reader.h"
 
+/* So long an unanswered question about a partition stands. */
+enum { FETCHING_ASK_AGAIN_MS = 15000 };
+
 struct fetching {
     rd_kafka_t *client; /* borrowed, as are the others */
+    struct dispatcher *dispatcher;
     struct assignment *assignment;
     struct reader *reader;
     struct positions *positions;
@@ -28,6 +33,15 @@ void fetching_stop(struct fetching *fetching, const struct queue *queue);
 /* Eager: the group's new assignment is answered when all of it has positions, or some seconds are
  * over. */
 void fetching_expect_whole(struct fetching *fetching);
+
+/* What the log holds of a partition that can't be fetched from where it should. */
+void fetching_take_range(struct fetching *fetching, const char *topic, int32_t partition,
+                         int64_t start, int64_t end);
+
+/* For assignment_each, with the fetching: a partition whose reader has found a fault is halted when
+ * all in front of it is written. */
+void fetching_halt_faulty(void *opaque, const char *topic, int32_t partition,
+                          struct assignment_slot *slot);
 
 /* Once a turn. */
 void fetching_apply(struct fetching *fetching);

@@ -18,13 +18,12 @@
 
 #include "base/clock.h"
 #include "dispatch/identity.h"
-#include "dispatch/out_of_range.h"
 #include "dispatch/ownership.h"
 #include "kafka/client.h"
 
 #include <string.h>
 
-enum { TICK_MS = 200, ASK_AGAIN_MS = 15000 };
+enum { TICK_MS = 200 };
 
 /* The dispatcher's hooks. */
 
@@ -118,7 +117,7 @@ static void on_found(void *opaque, const char *topic, int32_t partition, int64_t
         log_warn("no start yet", LOG_STR("topic", topic), LOG_INT("partition", partition),
                  LOG_ERR(err));
     if (offset < 0)
-        slot->asked_ms = clock_now_ms() - ASK_AGAIN_MS + 1000;
+        slot->asked_ms = clock_now_ms() - FETCHING_ASK_AGAIN_MS + 1000;
 }
 
 static void ask_again(void *opaque, const char *topic, int32_t partition,
@@ -128,41 +127,19 @@ static void ask_again(void *opaque, const char *topic, int32_t partition,
 
     (void)topic;
     (void)partition;
-    if (clock_now_ms() < slot->asked_ms + ASK_AGAIN_MS)
+    if (clock_now_ms() < slot->asked_ms + FETCHING_ASK_AGAIN_MS)
         return;
     slot->place |= slot->queue->state == QUEUE_UNPLACED;
     slot->range |= slot->out_of_range;
     consumer->assignment.changed |= slot->place || slot->range;
 }
 
-/* queue->halted says why: the reader has put it there. */
-static void halt_faulty(void *opaque, const char *topic, int32_t partition,
-                        struct assignment_slot *slot)
-{
-    struct consumer *consumer = opaque;
-    struct queue *queue = slot->queue;
-
-    (void)topic;
-    (void)partition;
-    if (!slot->faulty || queue->state != QUEUE_OPEN || queue->flush ||
-        !TAILQ_EMPTY(&queue->batches))
-        return;
-    struct err err = queue->halted;
-    ownership_halt(consumer->dispatcher, queue, &err);
-}
-
 /* What the log holds of a partition that can't be fetched from where it should. */
 static void on_range(void *opaque, const char *topic, int32_t partition, int64_t start, int64_t end)
 {
     struct consumer *consumer = opaque;
-    struct assignment_slot *slot = assignment_slot(&consumer->assignment, topic, partition);
 
-    if (!slot->queue || !slot->out_of_range)
-        return; /* revoked meanwhile, or fetched from elsewhere */
-    if (out_of_range_take(consumer->dispatcher, slot->queue, start, end))
-        slot->out_of_range = false;
-    else
-        slot->asked_ms = clock_now_ms() - ASK_AGAIN_MS + 500;
+    fetching_take_range(&consumer->fetching, topic, partition, start, end);
 }
 
 /* Rebalances. */
@@ -348,7 +325,7 @@ static void on_tick(uv_timer_t *timer)
     if (consumer->closed)
         return; /* a fatal error has closed everything */
     assignment_each(&consumer->assignment, ask_again, consumer);
-    assignment_each(&consumer->assignment, halt_faulty, consumer);
+    assignment_each(&consumer->assignment, fetching_halt_faulty, &consumer->fetching);
 }
 
 /* Opening and closing. */
@@ -359,6 +336,7 @@ void consumer_init(struct consumer *consumer, uv_loop_t *loop, rd_kafka_t *clien
     *consumer = (struct consumer){
         .loop = loop, .client = client, .config = config, .dispatcher = dispatcher};
     consumer->fetching = (struct fetching){.client = client,
+                                           .dispatcher = consumer->dispatcher,
                                            .assignment = &consumer->assignment,
                                            .reader = &consumer->reader,
                                            .positions = &consumer->positions};

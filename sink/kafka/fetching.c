@@ -11,10 +11,12 @@
 #include "kafka/fetching.h"
 
 #include "base/clock.h"
+#include "dispatch/out_of_range.h"
+#include "dispatch/ownership.h"
 #include "dispatch/route.h"
 #include "ops/log.h"
 
-enum { EAGER_WAIT_MS = 5000, SEEK_MS = 200 };
+enum { EAGER_WAIT_MS = 5000, SEEK_MS = 200, RANGE_AGAIN_MS = 500 };
 
 struct changes {
     struct fetching *fetching;
@@ -334,4 +336,33 @@ void fetching_expect_whole(struct fetching *fetching)
     fetching->unanswered = true;
     fetching->deadline_ms = clock_now_ms() + EAGER_WAIT_MS;
     fetching->assignment->changed = true;
+}
+
+void fetching_take_range(struct fetching *fetching, const char *topic, int32_t partition,
+                         int64_t start, int64_t end)
+{
+    struct assignment_slot *slot = assignment_slot(fetching->assignment, topic, partition);
+
+    if (!slot->queue || !slot->out_of_range)
+        return; /* revoked meanwhile, or fetched from elsewhere */
+    if (out_of_range_take(fetching->dispatcher, slot->queue, start, end))
+        slot->out_of_range = false;
+    else
+        slot->asked_ms = clock_now_ms() - FETCHING_ASK_AGAIN_MS + RANGE_AGAIN_MS;
+}
+
+/* queue->halted says why: the reader has put it there. */
+void fetching_halt_faulty(void *opaque, const char *topic, int32_t partition,
+                          struct assignment_slot *slot)
+{
+    struct fetching *fetching = opaque;
+    struct queue *queue = slot->queue;
+
+    (void)topic;
+    (void)partition;
+    if (!slot->faulty || queue->state != QUEUE_OPEN || queue->flush ||
+        !TAILQ_EMPTY(&queue->batches))
+        return;
+    struct err err = queue->halted;
+    ownership_halt(fetching->dispatcher, queue, &err);
 }

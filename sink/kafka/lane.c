@@ -11,24 +11,17 @@
 
 #include "base/clock.h"
 #include "dispatch/identity.h"
-#include "dispatch/out_of_range.h"
 #include "dispatch/ownership.h"
 #include "ops/log.h"
 
-enum { TICK_MS = 200, ASK_AGAIN_MS = 15000 };
+enum { TICK_MS = 200 };
 
 /* What the log holds of a partition that can't be fetched from where it should. */
 static void on_range(void *opaque, const char *topic, int32_t partition, int64_t start, int64_t end)
 {
     struct lane *lane = opaque;
-    struct assignment_slot *slot = assignment_slot(&lane->assignment, topic, partition);
 
-    if (!slot->queue || !slot->out_of_range)
-        return; /* removed meanwhile, or fetched from elsewhere */
-    if (out_of_range_take(lane->dispatcher, slot->queue, start, end))
-        slot->out_of_range = false;
-    else
-        slot->asked_ms = clock_now_ms() - ASK_AGAIN_MS + 500;
+    fetching_take_range(&lane->fetching, topic, partition, start, end);
 }
 
 /* Where a range starts is known: nothing asks for it. */
@@ -57,26 +50,10 @@ static void ask_again(void *opaque, const char *topic, int32_t partition,
 
     (void)topic;
     (void)partition;
-    if (!slot->out_of_range || clock_now_ms() < slot->asked_ms + ASK_AGAIN_MS)
+    if (!slot->out_of_range || clock_now_ms() < slot->asked_ms + FETCHING_ASK_AGAIN_MS)
         return;
     slot->range = true;
     lane->assignment.changed = true;
-}
-
-/* queue->halted says why: the reader has put it there. */
-static void halt_faulty(void *opaque, const char *topic, int32_t partition,
-                        struct assignment_slot *slot)
-{
-    struct lane *lane = opaque;
-    struct queue *queue = slot->queue;
-
-    (void)topic;
-    (void)partition;
-    if (!slot->faulty || queue->state != QUEUE_OPEN || queue->flush ||
-        !TAILQ_EMPTY(&queue->batches))
-        return;
-    struct err err = queue->halted;
-    ownership_halt(lane->dispatcher, queue, &err);
 }
 
 /* Most errors are news only: librdkafka goes on by itself. */
@@ -123,7 +100,7 @@ static void on_tick(uv_timer_t *timer)
     if (lane->closed)
         return; /* a fatal error has closed everything */
     assignment_each(&lane->assignment, ask_again, lane);
-    assignment_each(&lane->assignment, halt_faulty, lane);
+    assignment_each(&lane->assignment, fetching_halt_faulty, &lane->fetching);
 }
 
 /* Opening and closing. */
@@ -143,6 +120,7 @@ void lane_open(struct lane *lane, uv_loop_t *loop, rd_kafka_t *client, const str
 {
     *lane = (struct lane){.client = client, .dispatcher = dispatcher};
     lane->fetching = (struct fetching){.client = client,
+                                       .dispatcher = lane->dispatcher,
                                        .assignment = &lane->assignment,
                                        .reader = &lane->reader,
                                        .positions = &lane->positions};
