@@ -16,7 +16,6 @@ struct letters_job;
 TAILQ_HEAD(letters_job_list, letters_job);
 
 struct dead_letter_topic {
-    uint64_t acknowledged_count;                        /* since the start */
     void (*on_fatal)(void *opaque, const char *reason); /* librdkafka can't go on */
     void *opaque;
 

@@ -45,7 +45,6 @@ struct http_peer;
 TAILQ_HEAD(http_peer_list, http_peer);
 
 struct http {
-    uint64_t requests_count; /* since the start */
 
     /* private: */
     const struct http_resource *resources; /* borrowed */

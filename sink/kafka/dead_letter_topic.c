@@ -211,7 +211,6 @@ static void on_delivered(struct dead_letter_topic *topic, const rd_kafka_message
 
     job->pending_count--;
     topic->pending_bytes -= pending_size(message->key_len, message->len);
-    topic->acknowledged_count += !message->err;
     if (message->err)
         refuse(topic, job, message->err);
 }

@@ -199,7 +199,6 @@ static enum MHD_Result on_request(void *opaque, struct MHD_Connection *connectio
                                                  strlen("verbose"), NULL, NULL) == MHD_YES;
 
     (void)version, (void)body, (void)body_len, (void)context;
-    http->requests_count++;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse_method(connection);
     for (size_t i = 0; i < http->resources_count; i++) {
