@@ -172,7 +172,6 @@ def test_an_idle_replica_has_empty_lists(
 
 
 def test_every_metric_of_the_alert_rules_is_there(running: Callable[..., Sink]) -> None:
-    """But for those of a backfill, which is no `run`, and of Kafka's dead-letter store."""
     text = Web(running()).get("/metrics").body
     families = re.findall(r"^# TYPE (\S+) ", text, re.M)
     assert len(families) == len(set(families))
@@ -180,4 +179,4 @@ def test_every_metric_of_the_alert_rules_is_there(running: Callable[..., Sink]) 
     expressions = re.sub(r"^ *- record: .*|^ *annotations: .*|topic_partition:\S+|job\S*:pgsluice\S+", "", rules.read_text(), flags=re.M)
     used = set(re.findall(r"\bpgsluice_[a-z_]+", expressions))
     names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
-    assert {name for name in names - set(families) if "backfill" not in name} == set()
+    assert names - set(families) == set()
