@@ -136,12 +136,17 @@ class Link:
         mode = self.mode
         if mode.delay_s or mode.bytes_per_s:
             self.counts.delayed += 1
-            await asyncio.sleep(mode.delay_s + len(data) / (mode.bytes_per_s or 1 << 40))
+            await self._delay(mode.delay_s + len(data) / (mode.bytes_per_s or 1 << 40))
         if mode.garbage:
             mode.garbage = False
             self.counts.spoilt += 1
             return os.urandom(GARBAGE_BYTES) + data
         return data
+
+    async def _delay(self, seconds: float) -> None:
+        """So long, or until the link is told to behave otherwise."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._wait(), seconds)
 
     async def _gate(self, way: str) -> None:
         if getattr(self.mode, way) == "hold":
