@@ -31,6 +31,6 @@ extern const struct argument backfill_arguments[];
  * was before; EXIT_DATA: it is, with dead letters; EXIT_TEMPORARY: it was interrupted, run it
  * again; EXIT_USAGE, EXIT_CONFIG, EXIT_UNREACHABLE, EXIT_INTERNAL. What goes wrong has been logged.
  */
-int command_backfill(const struct config *config, const struct backfill_options *options);
+int command_backfill(const struct config *config, const void *backfill_options);
 
 #endif

@@ -21,7 +21,6 @@ extern const struct argument backfill_status_arguments[];
  * Of one run its summary, of all a line each; as JSON an object a line. EXIT_DONE, however far it
  * is; EXIT_USAGE: there is no such run; EXIT_UNREACHABLE, EXIT_CONFIG, EXIT_INTERNAL.
  */
-int command_backfill_status(const struct config *config,
-                            const struct backfill_status_options *options);
+int command_backfill_status(const struct config *config, const void *backfill_status_options);
 
 #endif

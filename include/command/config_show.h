@@ -6,7 +6,7 @@
 #include "config.h"
 
 /* NAME=value lines, secrets masked. An exit_code. */
-int command_config(const struct config *config);
+int command_config(const struct config *config, const void *none);
 
 /* README's table of settings (`--markdown`); needs no settings itself. An exit_code. */
 int command_config_markdown(void);

@@ -25,14 +25,12 @@ extern const struct argument dead_letters_list_arguments[];
 extern const struct argument dead_letters_replay_arguments[];
 
 /* EXIT_DONE; EXIT_UNREACHABLE, EXIT_TEMPORARY, EXIT_CONFIG, EXIT_INTERNAL. */
-int command_dead_letters_list(const struct config *config,
-                              const struct dead_letters_options *options);
+int command_dead_letters_list(const struct config *config, const void *dead_letters_options);
 
 /*
  * Puts dead letters through the mapping again, in transactions that write the row and take the dead
  * letter out. EXIT_DATA: some were refused again. Else as above.
  */
-int command_dead_letters_replay(const struct config *config,
-                                const struct dead_letters_options *options);
+int command_dead_letters_replay(const struct config *config, const void *dead_letters_options);
 
 #endif

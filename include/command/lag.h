@@ -18,6 +18,6 @@ struct lag_options {
 extern const struct argument lag_arguments[];
 
 /* EXIT_DONE, EXIT_UNREACHABLE, EXIT_CONFIG, EXIT_INTERNAL; what goes wrong has been logged. */
-int command_lag(const struct config *config, const struct lag_options *options);
+int command_lag(const struct config *config, const void *lag_options);
 
 #endif

@@ -13,6 +13,6 @@
 
 /* An exit_code: EXIT_DONE, EXIT_UNREACHABLE, EXIT_CONFIG (rights, a newer schema), EXIT_INTERNAL.
  */
-int command_migrate(const struct config *config);
+int command_migrate(const struct config *config, const void *none);
 
 #endif

@@ -22,13 +22,13 @@ extern const struct argument offsets_show_arguments[];
 extern const struct argument offsets_reset_arguments[];
 
 /* The rows of pgsluice.offsets. EXIT_DONE, EXIT_UNREACHABLE, EXIT_CONFIG, EXIT_INTERNAL. */
-int command_offsets_show(const struct config *config, const struct offsets_options *options);
+int command_offsets_show(const struct config *config, const void *offsets_options);
 
 /*
  * Sets positions of a sink that does not run, and raises their epochs: an instance that was frozen
  * or cut off, and is not seen, then writes nothing more under its former claim. EXIT_USAGE: --topic
  * or --to is missing or wrong; EXIT_TEMPORARY: the sink runs; else as above.
  */
-int command_offsets_reset(const struct config *config, const struct offsets_options *options);
+int command_offsets_reset(const struct config *config, const void *offsets_options);
 
 #endif

@@ -12,6 +12,6 @@
 #include "config.h"
 
 /* An exit_code. */
-int command_run(const struct config *config);
+int command_run(const struct config *config, const void *none);
 
 #endif

@@ -334,8 +334,9 @@ static int connect_and_run(struct run *run)
     return code;
 }
 
-int command_backfill(const struct config *config, const struct backfill_options *options)
+int command_backfill(const struct config *config, const void *backfill_options)
 {
+    const struct backfill_options *options = backfill_options;
     struct run run = {.config = config, .options = options};
     int code;
 

@@ -222,9 +222,9 @@ static int show(PGconn *connection, const struct backfill_status_options *option
                          : show_all(connection, options->json, out);
 }
 
-int command_backfill_status(const struct config *config,
-                            const struct backfill_status_options *options)
+int command_backfill_status(const struct config *config, const void *backfill_status_options)
 {
+    const struct backfill_status_options *options = backfill_status_options;
     struct err err = {0};
     struct buffer out = {0};
     PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);

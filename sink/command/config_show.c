@@ -3,8 +3,9 @@
 
 #include "command/output.h"
 
-int command_config(const struct config *config)
+int command_config(const struct config *config, const void *none)
 {
+    (void)none;
     struct buffer text = {0};
 
     config_print(config, &text);

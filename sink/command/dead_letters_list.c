@@ -223,9 +223,9 @@ static int list(PGconn *connection, const struct config *config,
     return boot_exit_code(&err);
 }
 
-int command_dead_letters_list(const struct config *config,
-                              const struct dead_letters_options *options)
+int command_dead_letters_list(const struct config *config, const void *dead_letters_options)
 {
+    const struct dead_letters_options *options = dead_letters_options;
     struct err err = {0};
     PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);
 

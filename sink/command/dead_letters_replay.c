@@ -249,9 +249,9 @@ static int say_total(const struct replay *replay, int code)
     return written == EXIT_DONE ? code : written;
 }
 
-int command_dead_letters_replay(const struct config *config,
-                                const struct dead_letters_options *options)
+int command_dead_letters_replay(const struct config *config, const void *dead_letters_options)
 {
+    const struct dead_letters_options *options = dead_letters_options;
     struct replay replay = {
         .config = config,
         .options = options,

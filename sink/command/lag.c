@@ -242,8 +242,9 @@ static int look(struct lag_sources *sources, const struct lag_options *options)
     return code;
 }
 
-int command_lag(const struct config *config, const struct lag_options *options)
+int command_lag(const struct config *config, const void *lag_options)
 {
+    const struct lag_options *options = lag_options;
     struct lag_sources sources = {.config = config};
     struct err err = {0};
 

@@ -3,8 +3,9 @@
 
 #include "command/boot.h"
 
-int command_migrate(const struct config *config)
+int command_migrate(const struct config *config, const void *none)
 {
+    (void)none;
     struct config always = *config;
 
     always.migrate = CONFIG_MIGRATE_AUTO;

@@ -260,8 +260,9 @@ static int fail(const struct err *err)
     return boot_exit_code(err);
 }
 
-int command_offsets_reset(const struct config *config, const struct offsets_options *options)
+int command_offsets_reset(const struct config *config, const void *offsets_options)
 {
+    const struct offsets_options *options = offsets_options;
     struct reset reset = {.config = config, .options = options};
     struct err err = {0};
 

@@ -94,8 +94,9 @@ static int show(const PGresult *rows, bool json)
     return code;
 }
 
-int command_offsets_show(const struct config *config, const struct offsets_options *options)
+int command_offsets_show(const struct config *config, const void *offsets_options)
 {
+    const struct offsets_options *options = offsets_options;
     struct err err = {0};
     int code = EXIT_INTERNAL;
     PGconn *connection = session_connect(config, config->connect_timeout_ms, &err);

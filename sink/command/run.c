@@ -325,8 +325,9 @@ static int boot(struct run *run)
     return code;
 }
 
-int command_run(const struct config *config)
+int command_run(const struct config *config, const void *none)
 {
+    (void)none;
     struct run run = {.config = config, .monitor.fd = -1, .started_ms = clock_now_ms()};
 
     run.monitor.workers = process_set_workers(config);
