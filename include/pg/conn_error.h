@@ -22,4 +22,8 @@ struct conn_error {
 /* Reads a result that is an error. `lost` stays as it is. */
 void conn_error_read(struct conn_error *error, const PGresult *result);
 
+/* For whoever waits for an answer: the result when it is none of an error, else NULL, and it is
+ * cleared. */
+PGresult *conn_error_check(PGresult *result, struct err *err);
+
 #endif

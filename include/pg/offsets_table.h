@@ -24,9 +24,6 @@ enum offsets_column {
     OFFSETS_UPDATED_AT,
 };
 
-/* The result as it is, or NULL and err when the statement failed; then the result is cleared. */
-PGresult *offsets_table_check(PGresult *result, struct err *err);
-
 /* A sink's rows in the order of topics and partitions. topic: NULL, any; partition: -1, any. The
  * caller clears the result; NULL: err. */
 PGresult *offsets_table_read(PGconn *connection, const char *sink, const char *topic,

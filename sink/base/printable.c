@@ -31,3 +31,18 @@ void printable_make(char *text)
     }
     *to = '\0';
 }
+
+void printable_make_from(struct buffer *out, size_t from)
+{
+    buffer_text(out);
+    printable_make(out->data + from);
+    out->len = from + strlen(out->data + from);
+}
+
+void printable_append(struct buffer *out, const char *text)
+{
+    size_t from = out->len;
+
+    buffer_append_text(out, text);
+    printable_make_from(out, from);
+}

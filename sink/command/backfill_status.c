@@ -6,13 +6,11 @@
  */
 #include "command/backfill_status.h"
 
-#include "base/memory.h"
-#include "base/printable.h"
 #include "command/boot.h"
 #include "command/output.h"
 #include "ops/progress_summary.h"
 #include "ops/progress_text.h"
-#include "ops/text_line.h"
+#include "ops/text_table.h"
 #include "pg/backfill_progress.h"
 #include "pg/migrate.h"
 #include "pg/session.h"
@@ -32,10 +30,7 @@ const struct argument backfill_status_arguments[] = {
 enum list_column { NAME, STATE, DONE, ROWS, DEAD_LETTERS, STARTED, TOOK };
 enum { COLUMNS = TOOK + 1 };
 
-static const struct {
-    const char *title;
-    bool right; /* numbers */
-} columns[COLUMNS] = {
+static const struct text_column columns[COLUMNS] = {
     [NAME] = {"NAME", false},
     [STATE] = {"STATE", false},
     [DONE] = {"DONE", true},
@@ -43,10 +38,6 @@ static const struct {
     [DEAD_LETTERS] = {"DEAD LETTERS", true},
     [STARTED] = {"STARTED (UTC)", false},
     [TOOK] = {"TOOK", false},
-};
-
-struct line {
-    char *cells[COLUMNS];
 };
 
 static void append_cell(struct buffer *out, const struct progress *progress,
@@ -79,64 +70,16 @@ static void append_cell(struct buffer *out, const struct progress *progress,
     }
 }
 
-static struct line line_of(const struct progress *progress)
+static void put_line(struct text_table *list, const struct progress *progress)
 {
-    struct line line;
     struct buffer text = {0};
 
     for (int i = 0; i < COLUMNS; i++) {
         buffer_reset(&text);
         append_cell(&text, progress, (enum list_column)i);
-        line.cells[i] = memory_strdup(buffer_text(&text));
-        printable_make(line.cells[i]);
+        text_table_put(list, buffer_text(&text));
     }
     buffer_finish(&text);
-    return line;
-}
-
-/* --- The list --------------------------------------------------------------------------------- */
-
-static int width_of(const struct line *lines, int count, int column)
-{
-    int widest = (int)strlen(columns[column].title);
-
-    for (int i = 0; i < count; i++) {
-        int width = text_line_width(lines[i].cells[column]);
-        widest = width > widest ? width : widest;
-    }
-    return widest;
-}
-
-/* printf would count bytes. */
-static void append_padded(struct buffer *out, const char *text, int width, bool right)
-{
-    int spaces = width > text_line_width(text) ? width - text_line_width(text) : 0;
-
-    if (right)
-        buffer_printf(out, "%*s%s", spaces, "", text);
-    else
-        buffer_printf(out, "%s%*s", text, spaces, "");
-}
-
-static void append_line(struct buffer *out, const struct line *line, const int *widths)
-{
-    for (int i = 0; i < COLUMNS; i++) {
-        const char *text = line ? line->cells[i] : columns[i].title;
-        buffer_append_text(out, i > 0 ? "  " : "");
-        append_padded(out, text, i + 1 < COLUMNS ? widths[i] : 0, columns[i].right);
-    }
-    buffer_append_text(out, "\n");
-}
-
-static void append_list(struct buffer *out, const struct line *lines, int count)
-{
-    int widths[COLUMNS];
-
-    for (int i = 0; i < COLUMNS; i++)
-        widths[i] = width_of(lines, count, i);
-    append_line(out, NULL, widths);
-    for (int i = 0; i < count; i++)
-        append_line(out, &lines[i], widths);
 }
 
 /* --- The command ------------------------------------------------------------------------------ */
@@ -180,9 +123,8 @@ static int show_one(PGconn *connection, const struct backfill_status_options *op
 /* A run that is gone since the names were asked for is left out. */
 static int show_names(PGconn *connection, const PGresult *names, bool json, struct buffer *out)
 {
-    struct line *lines = memory_new_array((size_t)PQntuples(names), sizeof(*lines));
+    struct text_table list = {.columns = columns, .columns_count = COLUMNS};
     struct err err = {0};
-    int count = 0;
 
     for (int i = 0; i < PQntuples(names) && err.class == ERR_NONE; i++) {
         struct backfill_progress backfill;
@@ -190,14 +132,12 @@ static int show_names(PGconn *connection, const PGresult *names, bool json, stru
         if (found && json)
             append_json(out, &backfill.progress);
         else if (found)
-            lines[count++] = line_of(&backfill.progress);
+            put_line(&list, &backfill.progress);
         backfill_progress_finish(&backfill);
     }
     if (!json)
-        append_list(out, lines, count);
-    for (int i = 0; i < count * COLUMNS; i++)
-        free(lines[i / COLUMNS].cells[i % COLUMNS]);
-    free(lines);
+        text_table_append(&list, out);
+    text_table_finish(&list);
     return err.class == ERR_NONE ? EXIT_DONE : fail(&err);
 }
 

@@ -107,20 +107,10 @@ static void append_json(struct buffer *out, const PGresult *row, bool payload)
 
 /* For people. */
 
-/* What is behind `from` in the buffer must not speak to the terminal. */
-static void make_printable(struct buffer *out, size_t from)
-{
-    buffer_text(out);
-    printable_make(out->data + from);
-    out->len = from + strlen(out->data + from);
-}
-
 static void append_printable(struct buffer *out, const char *before, const char *text)
 {
     buffer_append_text(out, before);
-    size_t from = out->len;
-    buffer_append_text(out, text);
-    make_printable(out, from);
+    printable_append(out, text);
 }
 
 static void append_text_payload(struct buffer *out, const PGresult *row)
@@ -132,7 +122,7 @@ static void append_text_payload(struct buffer *out, const PGresult *row)
         buffer_append_text(out, names[i]);
         size_t from = out->len;
         append_bytes(out, row, LETTERS_KEY + i);
-        make_printable(out, from);
+        printable_make_from(out, from);
         buffer_append_text(out, "\n");
     }
     append_printable(out, "    headers ", headers ? headers : "null");

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "command/boot.h"
 #include "kafka/lookup.h"
+#include "pg/conn_error.h"
 #include "pg/offsets.h"
 #include "pg/offsets_table.h"
 #include "pg/session.h"
@@ -20,7 +21,7 @@ static PGresult *known_topics(const struct config *config, PGconn *connection, s
     struct buffer sql = {0};
 
     offsets_topics_sql(&sql, config->name);
-    PGresult *result = offsets_table_check(PQexec(connection, buffer_text(&sql)), err);
+    PGresult *result = conn_error_check(PQexec(connection, buffer_text(&sql)), err);
     buffer_finish(&sql);
     return result;
 }
@@ -51,7 +52,7 @@ static bool insert(const struct config *config, PGconn *connection,
                                            .partition = partitions->elems[i].partition,
                                            .next_offset = partitions->elems[i].offset};
     offsets_start_sql(&sql, config->name, config->instance_id, starts, (size_t)partitions->cnt);
-    PGresult *result = offsets_table_check(PQexec(connection, buffer_text(&sql)), err);
+    PGresult *result = conn_error_check(PQexec(connection, buffer_text(&sql)), err);
     if (result)
         log_info("first start at the ends of the logs", LOG_INT("partitions", partitions->cnt));
     PQclear(result);

@@ -5,14 +5,12 @@
  *   orders          0      1200     0  sink-1    2026-11-20 08:45:48+00  2026-11-20 08:47:02+00
  */
 #include "base/json_string.h"
-#include "base/printable.h"
 #include "command/boot.h"
 #include "command/offsets.h"
 #include "command/output.h"
+#include "ops/text_table.h"
 #include "pg/offsets_table.h"
 #include "pg/session.h"
-
-#include <string.h>
 
 static void append_member(struct buffer *out, const PGresult *rows, int row, const char *name,
                           enum offsets_column column)
@@ -42,53 +40,37 @@ static void append_json(struct buffer *out, const PGresult *rows, int row)
     buffer_append_text(out, "}\n");
 }
 
-static const struct {
-    const char *title;
-    enum offsets_column column;
-    bool right; /* numbers */
-} shown[] = {
-    {"TOPIC", OFFSETS_TOPIC, false},         {"PARTITION", OFFSETS_PARTITION, true},
-    {"POSITION", OFFSETS_NEXT_OFFSET, true}, {"LOST", OFFSETS_LOST_COUNT, true},
-    {"OWNER", OFFSETS_OWNER, false},         {"CLAIMED", OFFSETS_CLAIMED_AT, false},
-    {"WRITTEN", OFFSETS_UPDATED_AT, false},
+/* For people. */
+
+static const struct text_column columns[] = {
+    {"TOPIC", false}, {"PARTITION", true}, {"POSITION", true}, {"LOST", true},
+    {"OWNER", false}, {"CLAIMED", false},  {"WRITTEN", false},
 };
 
-static int width_of(const PGresult *rows, size_t i)
+static const enum offsets_column cells[] = {
+    OFFSETS_TOPIC, OFFSETS_PARTITION,  OFFSETS_NEXT_OFFSET, OFFSETS_LOST_COUNT,
+    OFFSETS_OWNER, OFFSETS_CLAIMED_AT, OFFSETS_UPDATED_AT,
+};
+
+static void append_table(struct buffer *out, const PGresult *rows)
 {
-    size_t width = strlen(shown[i].title);
+    struct text_table table = {.columns = columns, .columns_count = COUNT_OF(columns)};
 
     for (int row = 0; row < PQntuples(rows); row++)
-        if ((size_t)PQgetlength(rows, row, shown[i].column) > width)
-            width = (size_t)PQgetlength(rows, row, shown[i].column);
-    return (int)width;
-}
-
-/* The row; -1: the titles. */
-static void append_line(struct buffer *out, const PGresult *rows, int row)
-{
-    size_t from = out->len;
-
-    for (size_t i = 0; i < COUNT_OF(shown); i++) {
-        const char *text = row < 0 ? shown[i].title : PQgetvalue(rows, row, shown[i].column);
-        int width = i + 1 == COUNT_OF(shown) && !shown[i].right ? 0 : width_of(rows, i);
-        buffer_printf(out, "%s%*s", i > 0 ? "  " : "", shown[i].right ? width : -width, text);
-    }
-    buffer_text(out);
-    printable_make(out->data + from);
-    buffer_append_text(out, "\n");
+        for (size_t i = 0; i < COUNT_OF(cells); i++)
+            text_table_put(&table, PQgetvalue(rows, row, cells[i]));
+    text_table_append(&table, out);
+    text_table_finish(&table);
 }
 
 static int show(const PGresult *rows, bool json)
 {
     struct buffer out = {0};
 
+    for (int row = 0; json && row < PQntuples(rows); row++)
+        append_json(&out, rows, row);
     if (!json)
-        append_line(&out, rows, -1);
-    for (int row = 0; row < PQntuples(rows); row++)
-        if (json)
-            append_json(&out, rows, row);
-        else
-            append_line(&out, rows, row);
+        append_table(&out, rows);
     int code = output_write(&out);
     buffer_finish(&out);
     return code;

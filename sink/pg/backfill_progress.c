@@ -12,21 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static PGresult *check(PGresult *result, struct err *err)
-{
-    struct conn_error error = {0};
-
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        return result;
-    conn_error_read(&error, result);
-    *err = error.err;
-    PQclear(result);
-    return NULL;
-}
-
 PGresult *backfill_progress_names(PGconn *connection, struct err *err)
 {
-    return check(
+    return conn_error_check(
         PQexec(connection, "SELECT name FROM pgsluice.backfills ORDER BY created_at, name"), err);
 }
 
@@ -76,7 +64,8 @@ static PGresult *find_processes(PGconn *connection, const struct backfill *backf
     const char *values[] = {backfill->name, count};
 
     snprintf(count, sizeof(count), "%" PRId64, backfill->processes);
-    return check(PQexecParams(connection, processes_sql, 2, NULL, values, NULL, NULL, 0), err);
+    return conn_error_check(PQexecParams(connection, processes_sql, 2, NULL, values, NULL, NULL, 0),
+                            err);
 }
 
 static void mark_loading(struct backfill_progress *picture, int64_t process)

@@ -8,35 +8,22 @@
 #include "pg/backfill_table.h"
 
 #include "base/memory.h"
-#include "pg/sqlstate.h"
+#include "pg/conn_error.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static PGresult *check(PGresult *result, struct err *err)
-{
-    ExecStatusType status = PQresultStatus(result);
-
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
-        return result;
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    err_set(err, sqlstate_class(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
-            "pgsluice.backfills: %s", message ? message : "connection lost");
-    PQclear(result);
-    return NULL;
-}
-
 static PGresult *query(PGconn *connection, const char *sql, const char *const *values, int count,
                        struct err *err)
 {
-    return check(PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0), err);
+    return conn_error_check(PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0), err);
 }
 
 static bool run(PGconn *connection, const char *sql, struct err *err)
 {
-    PGresult *result = check(PQexec(connection, sql), err);
+    PGresult *result = conn_error_check(PQexec(connection, sql), err);
 
     PQclear(result);
     return result != NULL;

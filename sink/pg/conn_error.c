@@ -52,3 +52,29 @@ void conn_error_read(struct conn_error *error, const PGresult *result)
     copy_field(error->constraint, sizeof(error->constraint), result, PG_DIAG_CONSTRAINT_NAME);
     copy_field(error->function, sizeof(error->function), result, PG_DIAG_SOURCE_FUNCTION);
 }
+
+static bool is_error(const PGresult *result)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+    case PGRES_SINGLE_TUPLE:
+    case PGRES_COMMAND_OK:
+        return false;
+    default:
+        return true;
+    }
+}
+
+PGresult *conn_error_check(PGresult *result, struct err *err)
+{
+    struct conn_error error = {0};
+
+    if (!is_error(result))
+        return result;
+    conn_error_read(&error, result);
+    *err = error.err;
+    if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0)
+        err_context(err, "the schema pgsluice is not there, run pgsluice migrate");
+    PQclear(result);
+    return NULL;
+}

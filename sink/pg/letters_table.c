@@ -46,29 +46,13 @@ static void add_filter(struct parameters *parameters, const struct letters_filte
     add_text(parameters, filter->sqlstate);
 }
 
-/* False: it is an error, and cleared. */
-static bool check(PGresult *result, struct err *err)
-{
-    struct conn_error error = {0};
-    ExecStatusType status = PQresultStatus(result);
-
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_SINGLE_TUPLE)
-        return true;
-    conn_error_read(&error, result);
-    *err = error.err;
-    PQclear(result);
-    if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "3F000") == 0)
-        err_context(err, "the schema pgsluice is not there, run pgsluice migrate");
-    return false;
-}
-
 static PGresult *execute(PGconn *connection, const char *sql, const struct parameters *parameters,
                          struct err *err)
 {
     PGresult *result =
         PQexecParams(connection, sql, parameters->count, NULL, parameters->values, NULL, NULL, 0);
 
-    return check(result, err) ? result : NULL;
+    return conn_error_check(result, err);
 }
 
 static bool run(PGconn *connection, const char *sql, const struct parameters *parameters,
@@ -82,12 +66,10 @@ static bool run(PGconn *connection, const char *sql, const struct parameters *pa
 
 bool letters_table_run(PGconn *connection, const char *sql, struct err *err)
 {
-    PGresult *result = PQexec(connection, sql);
+    PGresult *result = conn_error_check(PQexec(connection, sql), err);
 
-    if (!check(result, err))
-        return false;
     PQclear(result);
-    return true;
+    return result != NULL;
 }
 
 /* Listing. */
@@ -116,7 +98,7 @@ bool letters_table_fetch(PGconn *connection, PGresult **row, struct err *err)
 {
     *err = (struct err){0};
     while ((*row = PQgetResult(connection))) {
-        if (!check(*row, err))
+        if (!conn_error_check(*row, err))
             return false;
         if (PQntuples(*row) == 1)
             return true;

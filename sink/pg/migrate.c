@@ -9,7 +9,7 @@
 #include "pg/migrate.h"
 
 #include "base/buffer.h"
-#include "pg/sqlstate.h"
+#include "pg/conn_error.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,17 +44,7 @@ static void checksum(const char *sql, char *out, size_t size)
 
 static PGresult *execute(PGconn *connection, const char *sql, struct err *err)
 {
-    PGresult *result = PQexec(connection, sql);
-    ExecStatusType status = PQresultStatus(result);
-
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
-        return result;
-    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    err_set(err, sqlstate_class(sqlstate), "%s", message ? message : "connection lost");
-    snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate ? sqlstate : "");
-    PQclear(result);
-    return NULL;
+    return conn_error_check(PQexec(connection, sql), err);
 }
 
 static bool run(PGconn *connection, const char *sql, struct err *err)

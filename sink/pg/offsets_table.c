@@ -2,29 +2,15 @@
 #include "pg/offsets_table.h"
 
 #include "base/buffer.h"
-#include "pg/sqlstate.h"
+#include "pg/conn_error.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-PGresult *offsets_table_check(PGresult *result, struct err *err)
-{
-    ExecStatusType status = PQresultStatus(result);
-
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
-        return result;
-    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    err_set(err, sqlstate_class(PQresultErrorField(result, PG_DIAG_SQLSTATE)),
-            "pgsluice.offsets: %s", message ? message : "connection lost");
-    PQclear(result);
-    return NULL;
-}
-
 static PGresult *query(PGconn *connection, const char *sql, const char *const *values, int count,
                        struct err *err)
 {
-    return offsets_table_check(PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0),
-                               err);
+    return conn_error_check(PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0), err);
 }
 
 PGresult *offsets_table_read(PGconn *connection, const char *sink, const char *topic,
