@@ -26,7 +26,8 @@ struct plan_request {
 
 /*
  * Fills a zeroed backfill, which is not written anywhere: backfill_finish ends it. False:
- * ERR_OUTAGE, a server does not answer; ERR_CONFIG, it can not be planned, and why.
+ * ERR_OUTAGE, a server does not answer; ERR_CONTENTION, a transaction is open where the end should
+ * be; ERR_CONFIG, it can not be planned, and why.
  */
 bool plan_make(struct backfill *backfill, const struct plan_request *request, rd_kafka_t *client,
                PGconn *connection, struct err *err) MUST_CHECK;
@@ -37,6 +38,22 @@ bool plan_make(struct backfill *backfill, const struct plan_request *request, rd
  */
 bool plan_is_same(const struct backfill *begun, const struct plan_request *request,
                   PGconn *connection, struct err *err) MUST_CHECK;
+
+/* Where a partition's range should end, and what there is. */
+struct plan_end {
+    const char *topic; /* borrowed */
+    int32_t partition;
+    int64_t to;     /* asked for */
+    int64_t stable; /* the last stable offset: from there on a transaction is open */
+    int64_t end;    /* of the log */
+};
+
+/*
+ * Whether all that is asked for, of what the log holds, can be had. False: ERR_CONTENTION, not
+ * before a transaction has ended; ERR_CONFIG, the log ends before the offset where the sink began.
+ */
+bool plan_check_end(const struct plan_end *end, const struct plan_request *request,
+                    struct err *err) MUST_CHECK;
 
 /*
  * The ranges of a partition from `next` to before `end`: `parallel` of about the same length, or

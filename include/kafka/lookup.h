@@ -25,6 +25,11 @@ rd_kafka_topic_partition_list_t *lookup_partitions(rd_kafka_t *client, const str
 bool lookup_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions, int64_t wanted,
                     int64_t timeout_ms, struct err *err) MUST_CHECK;
 
+/* The same of all records, also those behind which a transaction is open: the latest offset is the
+ * log's end (the high watermark). */
+bool lookup_offsets_of_all(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,
+                           int64_t wanted, int64_t timeout_ms, struct err *err) MUST_CHECK;
+
 enum { LOOKUP_TOPIC_ID_BYTES = 32 };
 
 struct lookup_topic {

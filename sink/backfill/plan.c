@@ -1,13 +1,20 @@
 /*
- * What a log holds is [start, end): from its first record to the last stable offset, behind which
- * transactions are open. A bound is brought into it:
+ * What a log holds is [start, end), and what is final of it [start, stable): from the last stable
+ * offset on, a transaction is open. A bound is brought into it:
  *
- *   --from   0 ............ start                 lost: 0 .. start
- *                           start ....... end     a time later than all records: end, an empty
- * range
- *   --to                    start ....... end ... later: end, since nothing is there yet
+ *   --from   0 ..... start                            lost: 0 .. start
+ *                    start ........ stable            where it is; a time later than all records:
+ *                                                     stable, an empty range
+ *   --to             start ........ stable            where it is; latest: stable
+ *                                   stable .... end   refused: it can't be had before the
+ *                                                     transaction has ended
+ *                                               end   and later: as end, since nothing is there yet
  *
  * The end never moves afterwards, so a run ends by itself however much is produced meanwhile.
+ *
+ * The race of the questions with producers and transactions, which must not look like one that is
+ * open: the end is asked for first, `stable` last. Without an open transaction, stable is then at
+ * or behind that end, and at or behind all offsets that were found between.
  */
 #include "backfill/plan.h"
 
@@ -27,6 +34,7 @@ enum { SHORTEST_RANGE = 1000 };
 struct offsets {
     rd_kafka_topic_partition_list_t *start; /* of the log */
     rd_kafka_topic_partition_list_t *end;
+    rd_kafka_topic_partition_list_t *stable;
     rd_kafka_topic_partition_list_t *from; /* what was asked for, in the log or not */
     rd_kafka_topic_partition_list_t *to;
 
@@ -82,22 +90,29 @@ static char *describe_mapping(const struct backfill *backfill, const struct conf
 
 /* Where bounds are. */
 
+/* Of all records: one of an open transaction has its time as well. */
 static bool find_bound(rd_kafka_topic_partition_list_t *found, const struct bound *bound,
                        const struct offsets *offsets, struct err *err)
 {
     if (bound->kind == BOUND_TIME &&
-        !lookup_offsets(offsets->client, found, bound->time_ms,
-                        offsets->request->config->connect_timeout_ms, err))
+        !lookup_offsets_of_all(offsets->client, found, bound->time_ms,
+                               offsets->request->config->connect_timeout_ms, err))
         return false;
     for (int i = 0; i < found->cnt; i++) {
         if (bound->kind == BOUND_EARLIEST)
             found->elems[i].offset = offsets->start->elems[i].offset;
         else if (bound->kind == BOUND_OFFSET)
             found->elems[i].offset = bound->offset;
-        else if (bound->kind == BOUND_LATEST || found->elems[i].offset < 0)
+        else if (bound->kind == BOUND_TIME && found->elems[i].offset < 0)
             found->elems[i].offset = offsets->end->elems[i].offset;
     }
     return true;
+}
+
+static void take_latest(const struct offsets *offsets)
+{
+    for (int i = 0; i < offsets->to->cnt; i++)
+        offsets->to->elems[i].offset = offsets->stable->elems[i].offset;
 }
 
 /* The row of the result; -1: none. */
@@ -148,11 +163,70 @@ static bool find_offsets(struct offsets *offsets, PGconn *connection, struct err
     rd_kafka_t *client = offsets->client;
     int64_t timeout_ms = request->config->connect_timeout_ms;
 
-    return lookup_offsets(client, offsets->start, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, err) &&
-           lookup_offsets(client, offsets->end, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err) &&
-           find_bound(offsets->from, &request->from, offsets, err) &&
-           (request->until_live ? find_live(offsets->to, request, connection, err)
-                                : find_bound(offsets->to, &request->to, offsets, err));
+    bool found =
+        lookup_offsets(client, offsets->start, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, err) &&
+        lookup_offsets_of_all(client, offsets->end, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err) &&
+        find_bound(offsets->from, &request->from, offsets, err) &&
+        (request->until_live ? find_live(offsets->to, request, connection, err)
+                             : find_bound(offsets->to, &request->to, offsets, err)) &&
+        lookup_offsets(client, offsets->stable, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err);
+
+    if (found && !request->until_live && request->to.kind == BOUND_LATEST)
+        take_latest(offsets);
+    return found;
+}
+
+/* What is asked for, of what is there. */
+
+static bool refuse_open(const struct plan_end *end, const struct plan_request *request,
+                        struct err *err)
+{
+    return err_set(err, ERR_CONTENTION,
+                   "%s[%" PRId32 "]: %s%.100s is offset %" PRId64
+                   " there, and a transaction is open from offset %" PRId64
+                   " on (the last stable offset): what it writes is not known yet; start it again "
+                   "once the transaction has ended",
+                   end->topic, end->partition, request->until_live ? "" : "--to ", request->to_text,
+                   end->to, end->stable);
+}
+
+/* A sink began where the log was once, and is not any more. */
+static bool refuse_short(const struct plan_end *end, struct err *err)
+{
+    return err_set(err, ERR_CONFIG,
+                   "%s[%" PRId32 "]: the sink began at offset %" PRId64
+                   ", and the log ends at %" PRId64
+                   ": it is not the one that the sink began with; instead of --until-live give "
+                   "--to OFFSET",
+                   end->topic, end->partition, end->to, end->end);
+}
+
+bool plan_check_end(const struct plan_end *end, const struct plan_request *request, struct err *err)
+{
+    struct plan_end wanted = *end;
+
+    if (!request->until_live && request->to.kind == BOUND_OFFSET && wanted.to > wanted.end)
+        wanted.to = wanted.end;
+    if (wanted.to <= wanted.stable)
+        return true;
+    return request->until_live && wanted.to > wanted.end ? refuse_short(&wanted, err)
+                                                         : refuse_open(&wanted, request, err);
+}
+
+static bool check_ends(const struct offsets *offsets, struct err *err)
+{
+    bool done = true;
+
+    for (int i = 0; done && i < offsets->to->cnt; i++) {
+        const rd_kafka_topic_partition_t *to = &offsets->to->elems[i];
+        struct plan_end end = {.topic = to->topic,
+                               .partition = to->partition,
+                               .to = to->offset,
+                               .stable = offsets->stable->elems[i].offset,
+                               .end = offsets->end->elems[i].offset};
+        done = plan_check_end(&end, offsets->request, err);
+    }
+    return done;
 }
 
 /* Ranges. */
@@ -200,7 +274,7 @@ static void add_ranges(struct backfill *backfill, const struct offsets *offsets,
 {
     const struct plan_request *request = offsets->request;
     const rd_kafka_topic_partition_t *log = &offsets->start->elems[i];
-    int64_t log_end = offsets->end->elems[i].offset;
+    int64_t log_end = offsets->stable->elems[i].offset;
     int64_t from = clamp(offsets->from->elems[i].offset, 0, log_end);
     int64_t end = clamp(offsets->to->elems[i].offset, from, log_end > from ? log_end : from);
     int64_t next = clamp(log->offset, from, end);
@@ -266,11 +340,14 @@ static bool plan_offsets(struct backfill *backfill, struct offsets *offsets, PGc
                          struct err *err)
 {
     offsets->end = rd_kafka_topic_partition_list_copy(offsets->start);
+    offsets->stable = rd_kafka_topic_partition_list_copy(offsets->start);
     offsets->from = rd_kafka_topic_partition_list_copy(offsets->start);
     offsets->to = rd_kafka_topic_partition_list_copy(offsets->start);
-    bool done = find_offsets(offsets, connection, err) && add_all(backfill, offsets, err);
+    bool done = find_offsets(offsets, connection, err) && check_ends(offsets, err) &&
+                add_all(backfill, offsets, err);
 
     rd_kafka_topic_partition_list_destroy(offsets->end);
+    rd_kafka_topic_partition_list_destroy(offsets->stable);
     rd_kafka_topic_partition_list_destroy(offsets->from);
     rd_kafka_topic_partition_list_destroy(offsets->to);
     return done;
@@ -336,6 +413,7 @@ bool plan_is_same(const struct backfill *begun, const struct plan_request *reque
     compare(&differences, "--from", begun->from, request->from_text);
     compare(&differences, "--to", begun->to, request->to_text);
     compare(&differences, "--partitions", begun->partitions, request->partitions);
+    compare_number(&differences, "--parallel", begun->parallel, request->parallel);
     compare_number(&differences, "--of", begun->processes, request->processes);
     compare(&differences, "SINK_NAME", begun->sink, request->config->name);
     compare(&differences, "SINK_TOPICS", begun->topics, request->config->topics);

@@ -96,10 +96,10 @@ rd_kafka_topic_partition_list_t *lookup_partitions(rd_kafka_t *client, const str
 struct offsets_question {
     rd_kafka_topic_partition_list_t *partitions; /* the answers go there */
     int64_t wanted;
+    rd_kafka_IsolationLevel_t level;
 };
 
-static rd_kafka_event_t *list_offsets(rd_kafka_t *client,
-                                      rd_kafka_topic_partition_list_t *partitions,
+static rd_kafka_event_t *list_offsets(rd_kafka_t *client, const struct offsets_question *question,
                                       int64_t attempt_ms)
 {
     rd_kafka_AdminOptions_t *options =
@@ -107,9 +107,8 @@ static rd_kafka_event_t *list_offsets(rd_kafka_t *client,
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
 
     rd_kafka_AdminOptions_set_request_timeout(options, (int)attempt_ms, NULL, 0);
-    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(
-        options, RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
-    rd_kafka_ListOffsets(client, partitions, options, queue);
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(options, question->level));
+    rd_kafka_ListOffsets(client, question->partitions, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, -1);
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
@@ -141,7 +140,7 @@ static bool read_offsets(rd_kafka_t *client, void *opaque, int64_t attempt_ms, s
 
     for (int i = 0; i < question->partitions->cnt; i++)
         question->partitions->elems[i].offset = question->wanted;
-    rd_kafka_event_t *event = list_offsets(client, question->partitions, attempt_ms);
+    rd_kafka_event_t *event = list_offsets(client, question, attempt_ms);
     bool done =
         rd_kafka_event_error(event)
             ? err_set(err, ERR_OUTAGE, "Kafka's offsets could not be read: %s",
@@ -154,7 +153,23 @@ static bool read_offsets(rd_kafka_t *client, void *opaque, int64_t attempt_ms, s
 bool lookup_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions, int64_t wanted,
                     int64_t timeout_ms, struct err *err)
 {
-    struct offsets_question question = {.partitions = partitions, .wanted = wanted};
+    struct offsets_question question = {
+        .partitions = partitions,
+        .wanted = wanted,
+        .level = RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+    };
+
+    return partitions->cnt == 0 || attempt_until(client, read_offsets, &question, timeout_ms, err);
+}
+
+bool lookup_offsets_of_all(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,
+                           int64_t wanted, int64_t timeout_ms, struct err *err)
+{
+    struct offsets_question question = {
+        .partitions = partitions,
+        .wanted = wanted,
+        .level = RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+    };
 
     return partitions->cnt == 0 || attempt_until(client, read_offsets, &question, timeout_ms, err);
 }

@@ -171,6 +171,10 @@ def test_transactions_and_an_empty_partition(kafka1, postgres, names, start_sink
     producer.begin_transaction()
     producer.produce(names.topic, b"{}", partition=0)
     producer.flush(30)
+    for bound in ("607", "5000", iso(now_ms() + 1)):
+        ahead = start_sink(kafka1, command=f"backfill --from earliest --to {bound} --dry-run")
+        assert ahead.wait_exit() == 75, "it would end before what was asked for"
+        assert f"{names.topic}[0]" in ahead.log_text() and "open from offset 606 on" in ahead.log_text()
     run = start_sink(kafka1, command="backfill --from earliest --json")
     assert run.wait_exit() == 0
     producer.abort_transaction(30)
@@ -292,6 +296,9 @@ def test_what_was_asked_before_is_kept_to(kafka1, postgres, names, table, start_
     other = start_sink(kafka1, command="backfill --from 0 --to 150 --partitions 3")
     assert other.wait_exit() == 78
     assert "--to was 100 and is 150" in other.log_text() and "--partitions" in other.log_text()
+    cut = start_sink(kafka1, command="backfill --from 0 --to 100 --parallel 2")
+    assert cut.wait_exit() == 78
+    assert "--parallel was 1 and is 2" in cut.log_text()
     again = start_sink(kafka1, command="backfill --from 0 --to 100 --restart")
     assert again.wait_exit() == 0
     assert "are loaded again" in again.log_text()

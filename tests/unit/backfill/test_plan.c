@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -59,6 +60,49 @@ static void offsets_may_be_as_large_as_they_can_be(void **state)
     assert_covers(8, 0, 0, INT64_MAX);
 }
 
+/* Of a log of 100 records, of which a transaction is open from 70 on. */
+static const struct plan_end open_end = {
+    .topic = "orders", .partition = 3, .stable = 70, .end = 100};
+
+static enum err_class class_of(struct bound bound, bool until_live, int64_t to, char *text)
+{
+    struct plan_request request = {.to = bound, .to_text = "x", .until_live = until_live};
+    struct plan_end end = open_end;
+    struct err err = {0};
+
+    end.to = to;
+    bool possible = plan_check_end(&end, &request, &err);
+    assert_int_equal(possible, err.class == ERR_NONE);
+    strcpy(text, err.text);
+    return err.class;
+}
+
+static void an_end_behind_an_open_transaction_is_refused(void **state)
+{
+    struct bound offset = {.kind = BOUND_OFFSET}, time = {.kind = BOUND_TIME};
+    char text[sizeof(((struct err *)NULL)->text)];
+
+    (void)state;
+    assert_int_equal(class_of(offset, false, 70, text), ERR_NONE);
+    assert_int_equal(class_of(offset, false, 71, text), ERR_CONTENTION);
+    assert_int_equal(class_of(offset, false, 5000, text), ERR_CONTENTION);
+    assert_non_null(strstr(text, "orders[3]"));
+    assert_non_null(strstr(text, "offset 70"));
+    assert_int_equal(class_of(time, false, 70, text), ERR_NONE);
+    assert_int_equal(class_of(time, false, 71, text), ERR_CONTENTION);
+}
+
+static void where_a_sink_began_is_never_moved(void **state)
+{
+    char text[sizeof(((struct err *)NULL)->text)];
+
+    (void)state;
+    assert_int_equal(class_of((struct bound){0}, true, 70, text), ERR_NONE);
+    assert_int_equal(class_of((struct bound){0}, true, 100, text), ERR_CONTENTION);
+    assert_int_equal(class_of((struct bound){0}, true, 101, text), ERR_CONFIG);
+    assert_non_null(strstr(text, "ends at 100"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -66,6 +110,8 @@ int main(void)
         cmocka_unit_test(what_is_gone_belongs_to_the_first_range),
         cmocka_unit_test(short_ranges_are_not_cut),
         cmocka_unit_test(offsets_may_be_as_large_as_they_can_be),
+        cmocka_unit_test(an_end_behind_an_open_transaction_is_refused),
+        cmocka_unit_test(where_a_sink_began_is_never_moved),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
