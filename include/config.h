@@ -2,9 +2,9 @@
  * The settings, from the environment, through one table of options.
  *
  * Three prefixes, one owner each: KAFKA_X_Y is librdkafka's property x.y, PG* is libpq's own,
- * SINK_* is ours. Every secret can come from a file named by NAME_FILE. README's table, --help and
- * `pgsluice config` are printed from the same table. Thread: main, before the loop; read-only
- * after.
+ * SINK_* is ours. Every secret can come from a file named by NAME_FILE. The tables of
+ * docs/settings.md, --help and `pgsluice config` are printed from the same one. Thread: main,
+ * before the loop; read-only after.
  */
 #ifndef CONFIG_H
 #define CONFIG_H
@@ -113,7 +113,7 @@ static inline bool config_sends_letters_to_topic(const struct config *config)
 /* NAME=value lines with the effective settings, secrets masked. */
 void config_print(const struct config *config, struct buffer *out);
 
-/* The table of options: for --help, and as README's Markdown table. */
+/* The table of options: for --help, and as the Markdown tables of docs/settings.md. */
 void config_help(struct buffer *out);
 void config_markdown(struct buffer *out);
 

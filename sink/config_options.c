@@ -1,8 +1,9 @@
 /*
  * The table of options, and the way of each type between text and field.
  *
- * A row is all there is to an option: reading, README's table, --help and `pgsluice config` follow
- * it. The order is the order in which they are printed. Choices stand in the order of their enum.
+ * A row is all there is to an option: reading, docs/settings.md, --help and `pgsluice config`
+ * follow it. The order is the order in which they are printed. Choices stand in the order of their
+ * enum.
  */
 #include "config_internal.h"
 

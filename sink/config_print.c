@@ -1,6 +1,7 @@
 /*
- * The settings for people: what is in effect (secrets masked), the groups of --help, README's
- * table. All three walk the table of options; nothing here knows an option by name.
+ * The settings for people: what is in effect (secrets masked), the groups of --help, the
+ * tables of docs/settings.md. All three walk the table of options; nothing here knows an option by
+ * name.
  */
 #include "config_internal.h"
 
@@ -187,7 +188,7 @@ void config_help(struct buffer *out)
         help_group((enum option_group)group, out);
 }
 
-/* --- README ----------------------------------------------------------------------------------- */
+/* --- docs/settings.md ------------------------------------------------------------------------- */
 
 static void markdown_row(const struct option *option, struct buffer *out)
 {

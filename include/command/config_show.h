@@ -8,7 +8,7 @@
 /* NAME=value lines, secrets masked. An exit_code. */
 int command_config(const struct config *config, const void *none);
 
-/* README's table of settings (`--markdown`); needs no settings itself. An exit_code. */
+/* The tables of docs/settings.md (`--markdown`); needs no settings itself. An exit_code. */
 int command_config_markdown(void);
 
 #endif

@@ -72,7 +72,7 @@ const struct command commands[] = {
          "secrets\n"
          "masked. If something is wrong, it says everything that is and exits with 78.\n"
          "\n"
-         "  --markdown  print the table of all settings that stands in README.md instead\n"},
+         "  --markdown  print the table of all settings that stands in docs/settings.md instead\n"},
     {.name = "lag",
      .summary = "Show how far each partition is behind.",
      .help =

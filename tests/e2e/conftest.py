@@ -35,7 +35,7 @@ __all__ = [
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """Where sinks are the role that README describes, in this one and the next."""
+    """Where sinks are the role that docs/security.md describes, in this one and the next."""
     with Postgres() as server:
         run_sinks_as_role(server)
         yield server

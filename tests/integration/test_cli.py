@@ -11,7 +11,7 @@ from typing import Mapping
 import pytest
 
 BINARY = os.environ["PGSLUICE_BIN"]
-README = Path(__file__).resolve().parents[2] / "README.md"
+SETTINGS = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 TIMEOUT_S = 30
 
 DONE, USAGE, INTERNAL, CONFIG = 0, 64, 70, 78
@@ -322,15 +322,15 @@ def test_the_mask_does_not_tell_the_length() -> None:
     assert short == long
 
 
-# README
+# docs/settings.md
 
 
-def test_the_table_in_readme_is_the_one_that_is_printed() -> None:
+def test_the_table_of_settings_is_the_one_that_is_printed() -> None:
     """To renew it, put the output of `pgsluice config --markdown` between the markers."""
     printed = pgsluice("config", "--markdown")
     assert printed.returncode == DONE
     match = re.search(
-        r"<!-- settings -->\n(.*?)\n?<!-- /settings -->", README.read_text(encoding="utf-8"), re.S
+        r"<!-- settings -->\n(.*?)\n?<!-- /settings -->", SETTINGS.read_text(encoding="utf-8"), re.S
     )
-    assert match, "README.md has no <!-- settings --> ... <!-- /settings -->"
+    assert match, "docs/settings.md has no <!-- settings --> ... <!-- /settings -->"
     assert match[1].strip() == printed.stdout.strip()

@@ -1,4 +1,4 @@
-"""A whole load as the role that README describes: no superuser, owner of nothing."""
+"""A whole load as the role that docs/security.md describes: no superuser, owner of nothing."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def end_sessions(server: Postgres, condition: str = "true") -> None:
 def test_a_former_primary_that_comes_back_is_not_written_to(
     start_sink: Callable[..., Sink], mock: MockKafka, own_postgres: Postgres, standby: Postgres
 ) -> None:
-    """It is named first, so that each new connection reaches it. Asked as the role of the main README."""
+    """It is named first, so that each new connection reaches it. Asked as the role that docs/security.md describes."""
     former = own_postgres
     run_sinks_as_role(former)
     former.query("CREATE TABLE orders (id int)")

@@ -306,7 +306,7 @@ class Kafka(Cluster):
 
     def tool(self, name: str, *arguments: object, input_text: str | None = None) -> str:
         """Run one of Kafka's tools (see TOOLS, or a class name) and return what it prints."""
-        argv = [*self._java_argv("256m", client=True), TOOLS.get(name, name)]
+        argv = self.tool_argv(name)
         if name not in WITHOUT_BOOTSTRAP and "--bootstrap-server" not in arguments:
             argv += ["--bootstrap-server", self.bootstrap]
         argv += [str(argument) for argument in arguments]
@@ -317,6 +317,9 @@ class Kafka(Cluster):
             output = (result.stderr + result.stdout).strip()
             raise RuntimeError(f"{name} exited {result.returncode}: {output[-2000:]}")
         return result.stdout
+
+    def tool_argv(self, name: str) -> list[str]:
+        return [*self._java_argv("256m", client=True), TOOLS.get(name, name)]
 
     def group_offsets(self, group: str) -> dict[tuple[str, int], tuple[int | None, int, int | None]]:
         """(topic, partition) -> committed offset, end offset and lag as kafka-consumer-groups says."""

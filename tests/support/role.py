@@ -1,4 +1,4 @@
-"""The role that README says a sink needs, made as README says, for tests that run as it."""
+"""The role that docs/security.md says a sink needs, made as it says, for tests that run as it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from postgres import Postgres
 from sink import clean_environment, sink_program
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-TABLE = "orders"  # README's
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+TABLE = "orders"  # the page's
 
 
 def statements(role: str) -> str:
     """The SQL below "The role it needs"."""
-    match = re.search(r"## The role it needs.*?```sql\n(.*?)```", README.read_text("utf-8"), re.S)
-    assert match, "README.md has no role"
+    match = re.search(r"## The role it needs.*?```sql\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    assert match, "docs/security.md has no role"
     return re.sub(r"\bsink\b", role, match[1])
 
 
@@ -34,7 +34,7 @@ def migrate(postgres: Postgres) -> None:
 
 
 def make_role(postgres: Postgres, role: str) -> None:
-    """PUBLIC loses what it has, so that nothing comes from there. README's table has to exist."""
+    """PUBLIC loses what it has, so that nothing comes from there. The page's table has to exist."""
     migrate(postgres)
     postgres.query("REVOKE ALL ON SCHEMA public, pgsluice FROM PUBLIC")
     postgres.query(statements(role))
