@@ -73,7 +73,8 @@ struct config {
     char *instance_id;          /* SINK_INSTANCE_ID: default: host name */
     enum config_migrate migrate;
     int64_t lag_interval_ms;
-    char *http_address; /* SINK_HTTP_ADDRESS: host:port or off */
+    bool kafka_exporter_names; /* SINK_KAFKA_EXPORTER_NAMES */
+    char *http_address;        /* SINK_HTTP_ADDRESS: host:port or off */
 
     struct config_property *properties; /* KAFKA_*, as given */
     size_t properties_count;

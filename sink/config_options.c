@@ -173,6 +173,10 @@ const struct option config_options[] = {
             "free one; or off."},
     {"SINK_LAG_INTERVAL_MS", GROUP_LOGGING, OPTION_MILLISECONDS, FIELD(lag_interval_ms, "30000"),
      .min = 500, .max = 3600000, .doc = "How often Kafka is asked for the ends of the partitions."},
+    {"SINK_KAFKA_EXPORTER_NAMES", GROUP_LOGGING, OPTION_FLAG, FIELD(kafka_exporter_names, "off"),
+     .choices = flags,
+     .doc = "Lag in /metrics also as kafka_exporter calls it, kafka_consumergroup_lag, for "
+            "dashboards that expect it; beside kafka_exporter it would be counted twice."},
     {"SINK_LOG_LEVEL", GROUP_LOGGING, OPTION_CHOICE, FIELD(log_level, "info"),
      .choices = log_levels, .doc = "The least important lines to write."},
     {"SINK_LOG_FORMAT", GROUP_LOGGING, OPTION_CHOICE, FIELD(log_format, "auto"),

@@ -63,8 +63,9 @@ struct counters {
     uint64_t retries[COUNTERS_CAUSES];
     struct histogram batch_records;
     struct histogram batch_bytes;
-    struct histogram wait_seconds; /* for a connection */
-    struct histogram copy_seconds; /* until the server has all rows */
+    struct histogram wait_seconds;   /* for a connection */
+    struct histogram queued_seconds; /* the same, as a stage of the flush */
+    struct histogram copy_seconds;   /* until the server has all rows */
     struct histogram commit_seconds;
     struct histogram flush_seconds; /* both */
     struct tally sqlstate_classes;  /* of failed flushes; "none": the connection was lost */
@@ -81,6 +82,7 @@ struct counters_route {
     uint64_t dead_letters;
     uint64_t undecoded; /* records that are no row of the table */
     uint64_t refused;   /* by PostgreSQL */
+    uint64_t found;     /* rows that were committed, of which the answer was lost */
     uint64_t lost;      /* offsets passed unread: SINK_OUT_OF_RANGE=earliest */
     uint64_t results[COUNTERS_RESULTS];
     struct histogram latency_seconds; /* from a record's timestamp to its commit */

@@ -36,6 +36,9 @@ void reader_close(struct reader *reader);
 /* Before each assign of a partition: its records come to the data queue. */
 void reader_forward(struct reader *reader, const char *topic, int32_t partition);
 
+/* Messages that librdkafka has fetched ahead. */
+size_t reader_waiting_count(const struct reader *reader);
+
 /* There is memory again. */
 void reader_resume(struct reader *reader);
 

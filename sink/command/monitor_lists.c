@@ -133,7 +133,7 @@ void monitor_fill_config(void *opaque, bool verbose, struct http_answer *answer)
 void monitor_fill_version(void *opaque, bool verbose, struct http_answer *answer)
 {
     (void)opaque, (void)verbose;
-    monitor_json_answer(answer,
-                        json_pack("{s:s, s:s, s:s}", "version", PGSLUICE_VERSION, "librdkafka",
-                                  rd_kafka_version_str(), "libuv", uv_version_string()));
+    monitor_json_answer(answer, json_pack("{s:s, s:s, s:s, s:s}", "version", PGSLUICE_VERSION,
+                                          "revision", PGSLUICE_REVISION, "librdkafka",
+                                          rd_kafka_version_str(), "libuv", uv_version_string()));
 }

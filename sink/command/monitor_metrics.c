@@ -26,7 +26,8 @@ static void put_build(struct metrics *out)
                    "Constant 1, labelled with the version of the program and of its libraries.");
     metrics_integer(out,
                     LABELS({"version", PGSLUICE_VERSION}, {"librdkafka", rd_kafka_version_str()},
-                           {"libpq", libpq}, {"libuv", uv_version_string()}),
+                           {"libpq", libpq}, {"libuv", uv_version_string()},
+                           {"revision", PGSLUICE_REVISION}),
                     1);
 }
 
@@ -98,6 +99,27 @@ static void put_session(struct metrics *out, const struct consumer *consumer)
         metrics_real(out, METRICS_NO_LABELS, (double)consumer->watermarks.refreshed_ms / 1e3);
 }
 
+/* librdkafka tells their number, not their bytes, but in statistics that cost a megabyte of JSON.
+ */
+static void put_fetched_ahead(struct metrics *out, const struct monitor *monitor)
+{
+    const struct route *route;
+    uint64_t records = 0;
+    uint64_t bytes = 0;
+
+    TAILQ_FOREACH (route, &monitor->dispatcher->routes, entry) {
+        /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
+        records += route->counters.records;
+        bytes += route->counters.bytes;
+    }
+    size_t waiting = reader_waiting_count(&monitor->consumer->reader);
+    metrics_gauge(
+        out, "pgsluice_consumer_queue_bytes",
+        "Bytes prefetched by librdkafka and not yet taken: their number times the mean of "
+        "those taken so far.",
+        records > 0 ? (double)waiting * (double)bytes / (double)records : 0);
+}
+
 static void put_paused(struct metrics *out, const struct dispatcher *dispatcher)
 {
     const struct queue *queue;
@@ -114,7 +136,6 @@ static void put_paused(struct metrics *out, const struct dispatcher *dispatcher)
                    "Assigned partitions on which fetching is paused, by reason.");
     metrics_integer(out, LABELS({"reason", "backpressure"}),
                     dispatcher->full ? assigned - halted : held_back);
-    metrics_integer(out, LABELS({"reason", "admin"}), 0);
     metrics_integer(out, LABELS({"reason", "retry"}), halted);
 }
 
@@ -155,7 +176,10 @@ static void put_batches(struct metrics *out, const struct counters *counters)
 static void put_flushes(struct metrics *out, const struct counters *counters)
 {
     metrics_family(out, METRICS_HISTOGRAM, "pgsluice_flush_duration_seconds",
-                   "Time to write and commit one flush, by stage (copy, commit, total).");
+                   "Time to write and commit one flush, by stage (copy, commit, total), and before "
+                   "it for a connection (wait).");
+    metrics_histogram(out, LABELS({"stage", "wait"}), &counters->queued_seconds,
+                      &histogram_flush_seconds);
     metrics_histogram(out, LABELS({"stage", "copy"}), &counters->copy_seconds,
                       &histogram_flush_seconds);
     metrics_histogram(out, LABELS({"stage", "commit"}), &counters->commit_seconds,
@@ -293,9 +317,10 @@ void monitor_fill_metrics(void *opaque, bool verbose, struct http_answer *answer
     put_build(&out);
     put_instance(&out, monitor->config);
     put_health(&out, monitor);
-    monitor_put_topics(&out, monitor->dispatcher);
+    monitor_put_topics(&out, monitor->dispatcher, monitor->config);
     put_rebalances(&out, &monitor->consumer->counts);
     put_session(&out, monitor->consumer);
+    put_fetched_ahead(&out, monitor);
     put_paused(&out, monitor->dispatcher);
     put_offset_commits(&out, monitor);
     put_batches(&out, counters);

@@ -66,9 +66,14 @@ static const struct partition_family partition_families[] = {
      value_lag_seconds},
 };
 
-/* Returns how many were left out. */
+/* What dashboards made for kafka_exporter look for. */
+static const struct partition_family kafka_exporter_lag = {
+    "kafka_consumergroup_lag", "As pgsluice_consumer_lag_records, by kafka_exporter's name.",
+    value_lag};
+
+/* group: a label more; NULL: none. Returns how many were left out. */
 static size_t put_partition_family(struct metrics *out, const struct dispatcher *dispatcher,
-                                   const struct partition_family *family)
+                                   const struct partition_family *family, const char *group)
 {
     int64_t now_ms = clock_wall_ms();
     const struct queue *queue;
@@ -81,17 +86,23 @@ static size_t put_partition_family(struct metrics *out, const struct dispatcher 
         if (!family->value(queue, now_ms, &value) || count++ >= PARTITIONS_MAX)
             continue;
         snprintf(partition, sizeof(partition), "%d", queue->partition);
-        metrics_real(out, LABELS({"topic", queue->route->topic}, {"partition", partition}), value);
+        metrics_real(out,
+                     LABELS({"topic", queue->route->topic}, {"partition", partition},
+                            {group ? "consumergroup" : NULL, group}),
+                     value);
     }
     return count > PARTITIONS_MAX ? count - PARTITIONS_MAX : 0;
 }
 
-static size_t put_partitions(struct metrics *out, const struct dispatcher *dispatcher)
+static size_t put_partitions(struct metrics *out, const struct dispatcher *dispatcher,
+                             const struct config *config)
 {
     size_t dropped = 0;
 
     for (size_t i = 0; i < COUNT_OF(partition_families); i++)
-        dropped += put_partition_family(out, dispatcher, &partition_families[i]);
+        dropped += put_partition_family(out, dispatcher, &partition_families[i], NULL);
+    if (config->kafka_exporter_names)
+        dropped += put_partition_family(out, dispatcher, &kafka_exporter_lag, config->group_id);
     return dropped;
 }
 
@@ -209,6 +220,7 @@ static size_t put_topic_family(struct metrics *out, const struct dispatcher *dis
 struct table_sum {
     const char *name;
     uint64_t rows;
+    uint64_t found;
     uint64_t results[COUNTERS_RESULTS];
 };
 
@@ -236,8 +248,10 @@ static size_t sum_tables(const struct dispatcher *dispatcher, struct table_sum *
         dropped += !sum;
         for (int i = 0; sum && i < COUNTERS_RESULTS; i++)
             sum->results[i] += route->counters.results[i];
-        if (sum)
-            sum->rows += route->counters.rows;
+        if (!sum)
+            continue;
+        sum->rows += route->counters.rows;
+        sum->found += route->counters.found;
     }
     return dropped;
 }
@@ -254,6 +268,11 @@ static size_t put_tables(struct metrics *out, const struct dispatcher *dispatche
     for (size_t i = 0; i < count; i++)
         metrics_integer(out, LABELS({"table", sums[i].name}, {"op", "insert"}),
                         (int64_t)sums[i].rows);
+    metrics_family(
+        out, METRICS_COUNTER, "pgsluice_rows_deduplicated_total",
+        "Rows found already written, their commit's answer lost, and left as they were.");
+    for (size_t i = 0; i < count; i++)
+        metrics_integer(out, LABELS({"table", sums[i].name}), (int64_t)sums[i].found);
     metrics_family(out, METRICS_COUNTER, "pgsluice_batches_total",
                    "Batches sent to PostgreSQL, by table and result.");
     for (size_t i = 0; i < count; i++)
@@ -263,9 +282,10 @@ static size_t put_tables(struct metrics *out, const struct dispatcher *dispatche
     return dropped;
 }
 
-void monitor_put_topics(struct metrics *out, const struct dispatcher *dispatcher)
+void monitor_put_topics(struct metrics *out, const struct dispatcher *dispatcher,
+                        const struct config *config)
 {
-    size_t dropped = put_partitions(out, dispatcher) + put_tables(out, dispatcher);
+    size_t dropped = put_partitions(out, dispatcher, config) + put_tables(out, dispatcher);
 
     for (size_t i = 0; i < COUNT_OF(topic_families); i++)
         dropped += put_topic_family(out, dispatcher, &topic_families[i]);

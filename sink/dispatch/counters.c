@@ -56,8 +56,10 @@ static double seconds(int64_t from_us, int64_t to_us)
 
 void counters_start(struct dispatcher *dispatcher, int64_t ready_us)
 {
-    histogram_add(&dispatcher->counters.wait_seconds, &histogram_wait_seconds,
-                  seconds(ready_us, clock_now_us()), 1);
+    double waited = seconds(ready_us, clock_now_us());
+
+    histogram_add(&dispatcher->counters.wait_seconds, &histogram_wait_seconds, waited, 1);
+    histogram_add(&dispatcher->counters.queued_seconds, &histogram_flush_seconds, waited, 1);
 }
 
 /* Every record of a small batch; of a large one every so-many-th, which then counts for as many. */

@@ -263,6 +263,13 @@ struct running_claim {
     bool retried;
 };
 
+/* Committed, though we were not told so: it is not sent again. */
+static void find_written(struct queue *queue, const struct batch *batch)
+{
+    part_count(batch, &queue->written);
+    queue->route->counters.found += part_rows_count(batch);
+}
+
 static void commit_batches(struct dispatcher *dispatcher, struct queue *queue, size_t count)
 {
     struct batch *first;
@@ -271,13 +278,13 @@ static void commit_batches(struct dispatcher *dispatcher, struct queue *queue, s
         first = TAILQ_FIRST(&queue->batches);
         letters_pass(dispatcher, queue, first->count - first->first);
         if (first->state == BATCH_READY)
-            part_count(first, &queue->written);
+            find_written(queue, first);
         intake_drop(dispatcher, queue, first);
     }
     first = TAILQ_FIRST(&queue->batches);
     if (first && first->records[first->first].offset < queue->position) {
         letters_pass(dispatcher, queue, part_records_count(first));
-        part_count(first, &queue->written);
+        find_written(queue, first);
         part_drop(first);
     }
 }

@@ -163,6 +163,11 @@ void reader_forward(struct reader *reader, const char *topic, int32_t partition)
     rd_kafka_queue_destroy(own);
 }
 
+size_t reader_waiting_count(const struct reader *reader)
+{
+    return rd_kafka_queue_length(reader->queue);
+}
+
 void reader_resume(struct reader *reader)
 {
     if (reader->stopped)

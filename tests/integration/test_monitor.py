@@ -123,6 +123,33 @@ def test_lag_while_it_drains_and_when_it_is_caught_up(
     assert web.metric("pgsluice_consumer_lag_refresh_timestamp_seconds") > 1.7e9
 
 
+def test_what_waits_in_librdkafka(
+    running: Callable[..., Sink], mock: MockKafka, names: Names, postgres: Postgres
+) -> None:
+    """Three megabytes behind a locked table, where one is held here."""
+    sink = running(SINK_MEMORY_LIMIT="16MiB", SINK_BATCH_BYTES="64KiB", SINK_POOL_MAX=1)
+    web = Web(sink)
+    with postgres.connect() as holder:
+        holder.autocommit = False
+        holder.execute(f"LOCK TABLE {names.topic}")
+        produce(mock, names.topic, 0, [b'{"id": 1, "unknown": "%s"}' % (b"x" * 10_000)] * 300)
+        waiting = 'pgsluice_consumer_paused_partitions{reason="backpressure"}'
+        sink.wait_for(lambda: web.metric(waiting) == 3, what="reading waits")
+        sink.wait_for(lambda: web.metric("pgsluice_consumer_queue_bytes") > 100_000, what="fetched ahead")
+        holder.rollback()
+    sink.wait_for(lambda: web.metric("pgsluice_consumer_queue_bytes") == 0, what="all taken")
+    waits = web.metric('pgsluice_flush_duration_seconds_count{stage="wait"}')
+    assert waits == web.metric("pgsluice_pg_connection_wait_seconds_count") > 0
+
+
+def test_lag_by_the_name_that_kafka_exporter_gives_it(
+    running: Callable[..., Sink], names: Names
+) -> None:
+    web = Web(running(SINK_KAFKA_EXPORTER_NAMES="on"))
+    lag = f'kafka_consumergroup_lag{{topic="{names.topic}",partition="2",consumergroup="{names.group}"}}'
+    web.sink.wait_for(lambda: web.metrics().get(lag) == 0, what="lag")
+
+
 def test_json_answers(running: Callable[..., Sink], mock: MockKafka, names: Names) -> None:
     sink = running(KAFKA_SASL_PASSWORD="s3ntinel")
     web = Web(sink)
@@ -135,6 +162,7 @@ def test_json_answers(running: Callable[..., Sink], mock: MockKafka, names: Name
     partitions = {one["partition"]: one for one in web.json("/distribution")["partitions"]}
     assert [partitions[number]["hot"] for number in range(3)] == [True, False, False]
     settings = web.get("/config").body
+    assert "kafka_consumergroup_lag" not in web.get("/metrics").body
     assert json.loads(settings)["KAFKA_GROUP_ID"] == names.group
     assert "s3ntinel" not in settings
     status = web.json("/status")

@@ -134,6 +134,7 @@ static void what_a_lost_flush_has_committed_is_not_sent_again(void **state)
     give_position(lose_flush(), 4, 2);
     assert_int_equal(queue->state, QUEUE_OPEN);
     assert_int_equal(queue->position, 4);
+    assert_int_equal(queue->route->counters.found, 4);
     assert_true(intake_is_empty(&dispatcher));
     assert_no_flush();
     append_range(queue, 4, 5);
