@@ -1,7 +1,7 @@
 /*
  * Which server takes the writes: of which cluster it is, and after how many promotions. A standby
  * that is promoted begins a timeline of a higher number; the former primary keeps the lower one,
- * also when it comes back and takes writes again. Thread: any (pure).
+ * also when it comes back and takes writes again. Thread: any.
  */
 #ifndef PG_PRIMARY_H
 #define PG_PRIMARY_H
@@ -28,6 +28,12 @@ bool primary_parse(const PGresult *result, struct primary *primary) MUST_CHECK;
  */
 bool primary_may_follow(const struct primary *primary, const struct primary *seen,
                         struct err *err) MUST_CHECK;
+
+/*
+ * The latest one that this process has written to, or asked. primary_note: whether this one may be
+ * written to after it; if so, it is the latest. False: as primary_may_follow. Thread: any.
+ */
+bool primary_note(const struct primary *primary, struct err *err) MUST_CHECK;
 
 /* Whether the latter has taken over from the former since. */
 bool primary_is_former(const struct primary *primary, const struct primary *seen);

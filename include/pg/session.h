@@ -42,8 +42,8 @@ PGconn *session_start(const struct session *session);
 
 /*
  * A blocking connection, tried again until it stands or timeout_ms is over; PQfinish ends it.
- * NULL: ERR_OUTAGE, unreachable or read-only; ERR_CONFIG, what waiting does not mend (password,
- * database, role, certificate).
+ * NULL: ERR_OUTAGE, unreachable, read-only or a former primary; ERR_CONFIG, what waiting does not
+ * mend (password, database, role, certificate).
  */
 PGconn *session_connect(const struct config *config, int64_t timeout_ms, struct err *err);
 

@@ -111,7 +111,9 @@ static void close_former(struct pool *pool)
 static void note_primary(struct pool *pool, const struct primary *primary)
 {
     bool later = primary_is_former(&pool->primary, primary);
+    struct err unused;
 
+    (void)!primary_note(primary, &unused); /* sessions outside of the pool want to know */
     if (later)
         log_warn("another primary has taken over", LOG_INT("timeline", primary->timeline),
                  LOG_INT("former_timeline", pool->primary.timeline));

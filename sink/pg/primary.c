@@ -4,6 +4,7 @@
  */
 #include "pg/primary.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,26 @@ bool primary_may_follow(const struct primary *primary, const struct primary *see
                        "(timeline %u) was written to; stop it or make it a standby",
                        primary->timeline, seen->timeline);
     return true;
+}
+
+/*
+ * Of the process, since its sessions are opened in several places: the pool, commands before and
+ * after the loop, threads beside it. One that has missed a failover must not be led to the former
+ * primary by the order of PGHOST.
+ */
+static struct {
+    pthread_mutex_t lock; /* guards what follows */
+    struct primary primary;
+} latest = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool primary_note(const struct primary *primary, struct err *err)
+{
+    pthread_mutex_lock(&latest.lock);
+    bool follows = primary_may_follow(primary, &latest.primary, err);
+    if (follows && primary->cluster[0])
+        latest.primary = *primary;
+    pthread_mutex_unlock(&latest.lock);
+    return follows;
 }
 
 bool primary_is_former(const struct primary *primary, const struct primary *seen)

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "pg/primary.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -224,6 +225,21 @@ static PGconn *attempt(const struct session *session, int64_t deadline_ms, struc
     return NULL;
 }
 
+/* A former primary that is back takes writes as well. One that can not say which it is, is taken as
+ * it is. */
+static PGconn *greet(PGconn *connection, struct err *err)
+{
+    PGresult *result = PQexec(connection, primary_sql);
+    struct primary primary;
+
+    (void)!primary_parse(result, &primary);
+    PQclear(result);
+    if (primary_note(&primary, err))
+        return connection;
+    PQfinish(connection);
+    return NULL;
+}
+
 /* One connection, to the servers from `first` on. */
 static PGconn *try_servers(const struct config *config, const struct config_servers *servers,
                            size_t first, int64_t deadline_ms, struct err *err)
@@ -236,7 +252,7 @@ static PGconn *try_servers(const struct config *config, const struct config_serv
         connection = attempt(&session, deadline_ms, err);
     }
     session_finish(&session);
-    return connection;
+    return connection ? greet(connection, err) : NULL;
 }
 
 PGconn *session_connect(const struct config *config, int64_t timeout_ms, struct err *err)

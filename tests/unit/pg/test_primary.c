@@ -87,6 +87,27 @@ static void what_is_not_known_is_no_objection(void **state)
     assert_true(may_follow("a", 3, "", 0));
 }
 
+static bool note(const char *cluster, uint32_t timeline)
+{
+    struct primary primary = {.timeline = timeline};
+
+    snprintf(primary.cluster, sizeof(primary.cluster), "%s", cluster);
+    return primary_note(&primary, &err);
+}
+
+static void the_process_knows_the_latest_one(void **state)
+{
+    (void)state;
+    assert_true(note("", 0));
+    assert_true(note("a", 3));
+    assert_true(note("a", 4));
+    assert_false(note("a", 3));
+    assert_non_null(strstr(err.text, "former primary (timeline 3)"));
+    assert_true(note("", 0));
+    assert_false(note("b", 9));
+    assert_true(note("a", 4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +117,7 @@ int main(void)
         cmocka_unit_test(a_former_primary_may_not),
         cmocka_unit_test(another_cluster_may_not_whatever_its_timeline),
         cmocka_unit_test(what_is_not_known_is_no_objection),
+        cmocka_unit_test(the_process_knows_the_latest_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
