@@ -1,0 +1,96 @@
+"""A backfill while PostgreSQL or Kafka is away, and where its dead letters and topics are other than usual."""
+
+from __future__ import annotations
+
+import backfills
+import history
+import orders
+import pytest
+from checksum import read_topic
+from dead_letters import messages, place
+from faults import slow_flushes
+
+PARTITIONS = 4
+SMALL = {
+    "SINK_POOL_MAX": 2,
+    "SINK_BATCH_SIZE": 500,
+    "SINK_MEMORY_LIMIT": "16MiB",
+    "KAFKA_RECONNECT_BACKOFF_MAX_MS": 500,
+}
+
+
+def start_slowly(kafka, postgres, names, start_sink, **options):
+    """More than its memory holds; it has written something when this returns."""
+    kafka.create_topic(names.topic, PARTITIONS)
+    history.create_table(postgres, names.table)
+    kafka.produce_orders(names.topic, 24_000, note_bytes=1_000)
+    slow_flushes(postgres, names.table, before_ms=20, after_ms=20)
+    command = "backfill --from earliest --parallel 2 --json"
+    run = start_sink(kafka, postgres=postgres, command=command, env=SMALL, **options)
+    run.wait_for(lambda: backfills.written(postgres, run.name) > 0, 60, "it writes")
+    return run
+
+
+def assert_loaded(kafka, postgres, names, run):
+    assert run.wait_exit(60) == 0
+    rows = backfills.loaded(kafka, names.topic, postgres, names.table, kafka.watermarks(names.topic))
+    told = backfills.summary(run)
+    assert (told["state"], told["rows"], told["dead_letters"]) == ("complete", rows, 0)
+
+
+def test_postgres_is_away(kafka1, own_postgres, names, start_sink):
+    """It stays, and goes on by itself; nobody else could have taken it meanwhile."""
+    run = start_slowly(kafka1, own_postgres, names, start_sink)
+    own_postgres.stop("immediate")
+    run.wait_for_log("PostgreSQL is away")
+    own_postgres.start()
+    run.wait_for_log("the backfill's lock is ours again")
+    assert_loaded(kafka1, own_postgres, names, run)
+
+
+def test_a_broker_is_away(mock, postgres, names, start_sink):
+    """The only one; a real one would take a third of a minute to come back."""
+    run = start_slowly(mock, postgres, names, start_sink)
+    mock.broker_down(1)
+    run.wait_for_log("_TRANSPORT")
+    mock.broker_up(1)
+    assert_loaded(mock, postgres, names, run)
+
+
+def test_dead_letters_go_to_a_topic(kafka1, postgres, names, start_sink):
+    dead = f"{names.topic}-dead"
+    kafka1.create_topic(names.topic, PARTITIONS)
+    kafka1.create_topic(dead, 1)
+    history.create_table(postgres, names.table)
+    kafka1.produce_orders(names.topic, 2_000, poison_every=101)
+    env = {"SINK_DEAD_LETTERS": "topic", "SINK_DEAD_LETTER_TOPIC": dead}
+    run = start_sink(kafka1, command="backfill --from earliest --parallel 2 --json", env=env)
+    assert run.wait_exit() == 65
+    records = {(names.topic, r.partition, r.offset): r.value for r in read_topic(kafka1, names.topic)}
+    poison = {at: value for at, value in records.items() if orders.parse(value) is None}
+    found = messages(kafka1, dead)
+    assert {place(message): message.value() for message in found} == poison and len(found) == len(poison)
+    told = backfills.summary(run)
+    assert (told["rows"], told["dead_letters"]) == (len(records) - len(poison), len(poison))
+    assert postgres.scalar("SELECT count(*) FROM pgsluice.dead_letters WHERE sink = %s", [run.name]) == 0
+
+
+@pytest.mark.parametrize("of", (1, 2))
+def test_topics_by_a_regular_expression(of, kafka1, postgres, names, start_sink):
+    """Those that are there at the first start: one that comes later is no part of it."""
+    first, second, later = (f"{names.topic}-{word}" for word in ("first", "second", "later"))
+    history.create_table(postgres, names.table)
+    for topic in (first, second):
+        kafka1.create_topic(topic, 2)
+        kafka1.produce_orders(topic, 1_000)
+    words = f"backfill --from earliest --json --of {of}"
+    env = {"SINK_TABLE": names.table}
+    for index in range(of):
+        run = start_sink(kafka1, topics=f"^{names.topic}-.*", command=f"{words} --index {index}", env=env)
+        assert run.wait_exit() == 0
+        if index == 0:
+            kafka1.create_topic(later, 2)
+            kafka1.produce_orders(later, 1_000)
+    assert run.start().wait_exit() == 0
+    assert postgres.scalar(f"SELECT count(*) FROM {names.table}") == 2_000
+    assert {one["topic"] for one in backfills.summary(run)["partitions"]} == {first, second}
