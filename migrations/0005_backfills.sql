@@ -3,6 +3,7 @@
 
 CREATE TABLE pgsluice.backfills (
     name         text        PRIMARY KEY,
+    plan         uuid        NOT NULL DEFAULT gen_random_uuid(), -- another one when it is begun anew (--restart)
     sink         text        NOT NULL,                -- SINK_NAME
     topics       text        NOT NULL,                -- SINK_TOPICS; what follows is as it was asked for
     asked_from   text        NOT NULL,

@@ -93,9 +93,9 @@ struct dispatcher {
 void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struct config *config,
                      const struct dispatcher_hooks *hooks);
 
-/* Right after dispatcher_open: what it does is a backfill of this name (borrowed), whose ranges
- * have their positions in a ledger of their own. */
-void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name);
+/* Right after dispatcher_open: what it does is a backfill of this name and plan (both borrowed),
+ * whose ranges have their positions in a ledger of their own. */
+void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name, const char *plan);
 
 /* Everything is dropped; dispatcher_finish after the loop has run its close callbacks. */
 void dispatcher_close(struct dispatcher *dispatcher);

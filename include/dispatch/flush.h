@@ -19,6 +19,7 @@ typedef void (*flush_done_cb)(struct flush *flush, const struct conn_error *erro
 struct flush_settings {
     const struct offsets_ledger *ledger; /* where positions are kept, and */
     const char *name;                    /* under which name */
+    const char *plan;                    /* of a backfill; NULL: a sink's */
     bool exactly_once;                   /* false: no position is moved */
     flush_done_cb on_done;
     void *opaque;

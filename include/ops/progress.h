@@ -63,10 +63,10 @@ struct progress_range {
 struct progress {
     const char *name; /* borrowed */
     enum progress_state state;
-    int64_t started_ms; /* Unix time of its first start; 0: not known */
-    int64_t ended_ms;   /* Unix time; 0: it has not */
-    int64_t now_ms;     /* Unix time of this picture */
-    int64_t worked_ms;  /* what it took without the pauses in which no process ran; 0: not known */
+    int64_t
+        started_ms; /* Unix time of its first start, of the same clock as the next; 0: not known */
+    int64_t ended_ms;                    /* Unix time; 0: it has not */
+    int64_t now_ms;                      /* Unix time of this picture */
     const struct progress_range *ranges; /* borrowed; by topic, partition and range */
     size_t ranges_count;
 };
@@ -104,7 +104,7 @@ size_t progress_partitions_count(const struct progress *progress);
 /* Done, of a thousand. 1000 only when nothing is left, also when nothing was to be done. */
 int progress_permille(int64_t done, int64_t total);
 
-/* Unix time between start and end, or start and now, without pauses where they are known. */
+/* Between its first start and its end, or now: with the pauses in which no process ran. */
 int64_t progress_took_ms(const struct progress *progress);
 
 /* Over the whole time. */

@@ -20,11 +20,18 @@ struct backfill_progress {
 PGresult *backfill_progress_names(PGconn *connection, struct err *err);
 
 /*
- * False: err, or with class ERR_NONE there is no such backfill. Why a range is halted is only known
- * to its process: here it is one that is being loaded.
+ * False: err, or with class ERR_NONE there is no such backfill. own_pid: a session that is no sign
+ * of somebody's work, since it is the caller's; 0: none. Why a range is halted is only known to its
+ * process: here it is one that is being loaded.
  */
 bool backfill_progress_read(struct backfill_progress *picture, PGconn *connection, const char *name,
-                            struct err *err) MUST_CHECK;
+                            int own_pid, struct err *err) MUST_CHECK;
+
+/* Of one that is not in the table. Takes what the backfill holds, and zeroes it. */
+void backfill_progress_plan(struct backfill_progress *picture, struct backfill *backfill);
+
+/* Marks what halted when this process loaded the same plan; borrows the reasons from there. */
+void backfill_progress_halt(struct backfill_progress *picture, const struct backfill *loaded);
 
 void backfill_progress_finish(struct backfill_progress *picture);
 

@@ -20,11 +20,13 @@ struct backfill_range {
     int64_t lost_count;             /* offsets that were deleted before they were read */
     struct offsets_written written; /* offsets and timestamps -1: no record so far */
     int64_t moved_ms;               /* Unix time of its last move */
+    char *halted; /* why this process could not go on with it, not from the table; NULL: it could */
 };
 
 /* What it was asked for, in the words of the command line, and what became of that. */
 struct backfill {
     char *name;
+    char *plan; /* its id, from the table: another one after a --restart */
     char *sink;
     char *topics;
     char *from;
@@ -50,10 +52,11 @@ bool backfill_table_read(PGconn *connection, const char *name, struct backfill *
 
 /*
  * Writes a plan, on disk before the answer. Of several processes that do so at once, one writes:
- * who reads afterwards sees its plan. restart: what is there of that name is forgotten first.
+ * who reads afterwards sees its plan. forgotten: the id of the plan that is there under that name,
+ * which is forgotten first, NULL: there is none.
  */
-bool backfill_table_write(PGconn *connection, const struct backfill *backfill, bool restart,
-                          struct err *err) MUST_CHECK;
+bool backfill_table_write(PGconn *connection, const struct backfill *backfill,
+                          const char *forgotten, struct err *err) MUST_CHECK;
 
 /*
  * Notes that the backfill is finished, if all of its ranges are. What was committed before, by this
@@ -69,10 +72,11 @@ PGresult *backfill_table_sink_starts(PGconn *connection, const char *sink, struc
 
 /*
  * Takes the backfill for this connection, as one of the processes that share it (from 0), until the
- * connection ends. False: ERR_CONTENTION, another one has it, and err says which; else PostgreSQL
- * can't be asked.
+ * connection ends. former_pid: a session of ours that PostgreSQL may not know to have ended, 0:
+ * none. False: ERR_CONTENTION, another one has it, and err says which; ERR_OUTAGE, the former
+ * session still has it, or nobody any more, or PostgreSQL can't be asked. Thread: any.
  */
-bool backfill_table_take(PGconn *connection, const char *name, int64_t index,
+bool backfill_table_take(PGconn *connection, const char *name, int64_t index, int former_pid,
                          struct err *err) MUST_CHECK;
 
 #endif

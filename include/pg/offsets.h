@@ -29,6 +29,7 @@ extern const struct offsets_ledger offsets_of_backfill;
 struct offsets_claim {
     const struct offsets_ledger *ledger;
     const char *name; /* the sink's, or the backfill's */
+    const char *plan; /* of the backfill: a row of another one is none; NULL: a sink's */
     const char *topic;
     int32_t partition;
     int32_t range; /* of the partition; 0 where there are none */
@@ -43,9 +44,9 @@ struct offsets_claim {
 /*
  * A claim waits for a flush of the former owner, at most 2 s (then 55P03), raises the epoch and
  * returns the row: next_offset, epoch, topic_id, leader_epoch. No row: the partition was never
- * claimed, and initial is -1. A row that it makes is on PostgreSQL's disk before the answer: lost
- * in a crash, it would be made anew at a later offset (SINK_START), and the records between would
- * be skipped.
+ * claimed, and initial is -1; or the backfill's plan was forgotten. A row that it makes is on
+ * PostgreSQL's disk before the answer: lost in a crash, it would be made anew at a later offset
+ * (SINK_START), and the records between would be skipped.
  */
 void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim);
 

@@ -145,42 +145,21 @@ static bool take_options(struct run *run)
 /* --- The summary ------------------------------------------------------------------------------
  */
 
-static enum progress_state state_of(const struct backfill *backfill)
+static int print(const struct progress *progress, bool json)
 {
-    if (backfill->created_ms == 0)
-        return PROGRESS_PLANNED;
-    return backfill->finished_ms > 0 ? PROGRESS_COMPLETE : PROGRESS_INTERRUPTED;
-}
-
-static int print(const struct backfill *backfill, bool json)
-{
-    struct progress_range *pictures =
-        memory_new_array(backfill->ranges_count + 1, sizeof(*pictures));
-    struct progress progress = {
-        .name = backfill->name,
-        .state = state_of(backfill),
-        .started_ms = backfill->created_ms,
-        .ended_ms = backfill->finished_ms,
-        .now_ms = backfill->now_ms,
-        .ranges = pictures,
-        .ranges_count = backfill->ranges_count,
-    };
     struct buffer out = {0};
 
-    for (size_t i = 0; i < backfill->ranges_count; i++)
-        pictures[i] = backfill_progress_range(&backfill->ranges[i]);
     if (json) {
-        json_t *object = progress_json(&progress);
+        json_t *object = progress_json(progress);
         char *text = json_dumps(object, JSON_COMPACT);
         buffer_printf(&out, "%s\n", text);
         free(text);
         json_decref(object);
     } else {
-        progress_summary_append(&out, &progress);
+        progress_summary_append(&out, progress);
     }
     int code = output_write(&out);
     buffer_finish(&out);
-    free(pictures);
     return code;
 }
 
@@ -216,10 +195,10 @@ static void log_restart(const struct backfill *forgotten)
 }
 
 /* Another process may have written one since we looked. */
-static bool write_plan(struct run *run, struct err *err)
+static bool write_plan(struct run *run, const char *forgotten, struct err *err)
 {
     if (!make_plan(run, err) ||
-        !backfill_table_write(run->connection, &run->backfill, run->options->restart, err) ||
+        !backfill_table_write(run->connection, &run->backfill, forgotten, err) ||
         !read_again(run, err))
         return false;
     log_info("planned", LOG_STR("backfill", run->backfill.name),
@@ -227,84 +206,145 @@ static bool write_plan(struct run *run, struct err *err)
     return plan_is_same(&run->backfill, &run->request, run->connection, err);
 }
 
+/* Nobody else may be at work on what is forgotten: of its shares we have but one. */
+static bool begin_anew(struct run *run, struct err *err)
+{
+    char *forgotten = memory_strdup(run->backfill.plan);
+    bool done = backfill_hold_take_all(&run->hold, run->backfill.processes, err);
+
+    if (done)
+        log_restart(&run->backfill);
+    backfill_finish(&run->backfill);
+    done = done && write_plan(run, forgotten, err);
+    free(forgotten);
+    return done;
+}
+
 static bool find_plan(struct run *run, struct err *err)
 {
     if (!backfill_table_read(run->connection, run->request.name, &run->backfill, err))
         return false;
-    if (run->backfill.created_ms > 0 && !run->options->restart)
-        return plan_is_same(&run->backfill, &run->request, run->connection, err);
-    if (run->backfill.created_ms > 0)
-        log_restart(&run->backfill);
-    backfill_finish(&run->backfill);
-    return write_plan(run, err);
+    if (run->backfill.created_ms == 0)
+        return write_plan(run, NULL, err);
+    return run->options->restart
+               ? begin_anew(run, err)
+               : plan_is_same(&run->backfill, &run->request, run->connection, err);
+}
+
+/* As it was begun before, or would be now. */
+static bool preview(struct run *run, struct backfill_progress *picture, struct err *err)
+{
+    bool begun = backfill_progress_read(picture, run->connection, run->request.name, 0, err);
+
+    if (!begun && err->class != ERR_NONE)
+        return false;
+    if (begun && !run->options->restart)
+        return plan_is_same(&picture->backfill, &run->request, run->connection, err);
+    backfill_progress_finish(picture);
+    if (!make_plan(run, err))
+        return false;
+    backfill_progress_plan(picture, &run->backfill);
+    return true;
 }
 
 static int dry_run(struct run *run)
 {
-    struct err err = {0};
+    struct backfill_progress picture;
+    struct err err;
+    int code =
+        preview(run, &picture, &err) ? print(&picture.progress, run->options->json) : fail(&err);
 
-    if (!backfill_table_read(run->connection, run->request.name, &run->backfill, &err))
-        return fail(&err);
-    bool begun = run->backfill.created_ms > 0 && !run->options->restart;
-    if (begun && !plan_is_same(&run->backfill, &run->request, run->connection, &err))
-        return fail(&err);
-    if (!begun)
-        backfill_finish(&run->backfill);
-    if (!begun && !make_plan(run, &err))
-        return fail(&err);
-    return print(&run->backfill, run->options->json);
+    backfill_progress_finish(&picture);
+    return code;
 }
 
 /* --- The run ----------------------------------------------------------------------------------
  */
 
-static int64_t letters_of_share(const struct run *run)
+static int64_t letters_of_share(const struct backfill *backfill, const struct backfill_share *share)
 {
     int64_t count = 0;
 
-    for (size_t i = 0; i < run->backfill.ranges_count; i++)
-        if (backfill_share_has(&run->share, run->backfill.ranges[i].partition))
-            count += run->backfill.ranges[i].written.dead_letters_count;
+    for (size_t i = 0; i < backfill->ranges_count; i++)
+        if (backfill_share_has(share, backfill->ranges[i].partition))
+            count += backfill->ranges[i].written.dead_letters_count;
     return count;
 }
 
-static bool is_share_complete(const struct run *run)
+static bool is_share_complete(const struct backfill *backfill, const struct backfill_share *share)
 {
-    for (size_t i = 0; i < run->backfill.ranges_count; i++) {
-        const struct backfill_range *range = &run->backfill.ranges[i];
-        if (backfill_share_has(&run->share, range->partition) &&
-            range->next_offset < range->end_offset)
+    for (size_t i = 0; i < backfill->ranges_count; i++) {
+        const struct backfill_range *range = &backfill->ranges[i];
+        if (backfill_share_has(share, range->partition) && range->next_offset < range->end_offset)
             return false;
     }
     return true;
 }
 
-/* The connection may not have survived the load. */
-static bool note_end(struct run *run, struct err *err)
+/* What has come of it, as PostgreSQL has it. */
+static bool note_end(struct run *run, struct backfill_progress *picture, struct err *err)
 {
+    const char *name = run->request.name;
+
     PQfinish(run->connection);
     run->connection = session_connect(run->config, run->config->connect_timeout_ms, err);
-    return run->connection && backfill_table_end(run->connection, run->request.name, err) &&
-           read_again(run, err);
+    if (!run->connection || !backfill_table_end(run->connection, name, err))
+        return false;
+    bool found = backfill_progress_read(picture, run->connection, name, run->hold.pid, err);
+    if (found && strcmp(picture->backfill.plan, run->backfill.plan) == 0)
+        return true;
+    return err->class != ERR_NONE
+               ? false
+               : err_set(err, ERR_CONTENTION,
+                         "backfill %s was forgotten while it was loaded here%s", name,
+                         found ? ": another process has begun it anew (--restart)" : "");
+}
+
+static void log_halted(const struct progress *progress)
+{
+    const struct progress_range *first = NULL;
+    int64_t count = 0;
+
+    for (size_t i = progress->ranges_count; i-- > 0;)
+        if (progress->ranges[i].reason) {
+            first = &progress->ranges[i];
+            count++;
+        }
+    if (first)
+        log_error("halted: mend this, then run it again with the same options, without --restart",
+                  LOG_STR("backfill", progress->name), LOG_STR("reason", first->reason),
+                  LOG_STR("topic", first->topic), LOG_INT("partition", first->partition),
+                  LOG_INT("offset", first->next_offset), LOG_INT("ranges_halted", count));
+    else
+        log_warn("interrupted: to go on, run it again with the same options, without --restart",
+                 LOG_STR("backfill", progress->name));
+}
+
+static int conclude(const struct run *run, struct backfill_progress *picture, int loaded)
+{
+    backfill_progress_halt(picture, &run->backfill);
+    if (loaded == EXIT_DONE || loaded == EXIT_TEMPORARY)
+        loaded = is_share_complete(&picture->backfill, &run->share) ? EXIT_DONE : EXIT_TEMPORARY;
+    if (loaded == EXIT_TEMPORARY)
+        log_halted(&picture->progress);
+    int printed = print(&picture->progress, run->options->json);
+    if (loaded != EXIT_DONE || printed != EXIT_DONE)
+        return loaded != EXIT_DONE ? loaded : printed;
+    return letters_of_share(&picture->backfill, &run->share) > 0 ? EXIT_DATA : EXIT_DONE;
 }
 
 static int end(struct run *run, int loaded)
 {
+    struct backfill_progress picture = {0};
     struct err err = {0};
+    int code = loaded == EXIT_DONE ? EXIT_TEMPORARY : loaded;
 
-    if (!note_end(run, &err)) {
+    if (note_end(run, &picture, &err))
+        code = conclude(run, &picture, loaded);
+    else
         fail(&err);
-        return loaded == EXIT_DONE ? EXIT_TEMPORARY : loaded;
-    }
-    if (loaded == EXIT_DONE || loaded == EXIT_TEMPORARY)
-        loaded = is_share_complete(run) ? EXIT_DONE : EXIT_TEMPORARY; /* what PostgreSQL has */
-    if (loaded == EXIT_TEMPORARY)
-        log_warn("interrupted: to go on, run it again with the same options, without --restart",
-                 LOG_STR("backfill", run->backfill.name));
-    int printed = print(&run->backfill, run->options->json);
-    if (loaded != EXIT_DONE || printed != EXIT_DONE)
-        return loaded != EXIT_DONE ? loaded : printed;
-    return letters_of_share(run) > 0 ? EXIT_DATA : EXIT_DONE;
+    backfill_progress_finish(&picture);
+    return code;
 }
 
 static int load(struct run *run)
@@ -313,7 +353,9 @@ static int load(struct run *run)
 
     if (!backfill_hold_take(&run->hold, &err) || !find_plan(run, &err))
         return fail(&err);
-    if (is_share_complete(run))
+    PQfinish(run->connection); /* the load may take days */
+    run->connection = NULL;
+    if (is_share_complete(&run->backfill, &run->share))
         return end(run, EXIT_DONE);
     return end(run, backfill_load(run->config, &run->backfill, &run->share, &run->hold));
 }

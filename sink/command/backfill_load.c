@@ -1,9 +1,10 @@
 /*
- *   LOADING --every range of the share is complete----------------------------> CLOSING
- *      |                                                                           ^
- *      +--signal; all that is left is halted;                                      |
- *      |  another process has it--------------> FLUSHING --nothing held, time up---+
- *      +--librdkafka's fatal error; the plan is gone------------------------------>+
+ *   LOADING --every range of the share is complete-----------------------------> CLOSING
+ *      |                                                                            ^  ^
+ *      +--signal; all that is left is halted; another                               |  |
+ *      |  process has it; the plan is gone-----------> FLUSHING --nothing held------+  |
+ *      |                                                  |       any more, time up    |
+ *      +--librdkafka's fatal error------------------------+----------------------------+
  *
  * A range's life, in the dispatcher's words (dispatch/queue.c):
  *
@@ -85,6 +86,7 @@ struct load {
     bool moved;     /* a position has, since the last turn */
     bool overtaken; /* somebody else has claimed a range of ours */
     int64_t started_ms;
+    int64_t read_ms; /* when PostgreSQL's time was backfill->now_ms */
     int64_t signalled_ms;
     int64_t drain_deadline_ms;
     int exit_code;
@@ -106,6 +108,7 @@ static void close_all(struct load *load)
     set_state(load, LOAD_CLOSING);
     progress_display_close(&load->display);
     watchdog_close(&load->watchdog);
+    backfill_hold_close(load->hold);
     dispatcher_close(&load->dispatcher);
     for (size_t i = 0; i < load->lanes_count; i++) {
         lane_close(&load->lanes[i].lane);
@@ -120,10 +123,21 @@ static void close_all(struct load *load)
     uv_close((uv_handle_t *)&load->turn, NULL);
 }
 
+/* Why, for the summary; also of those that are being tried again. */
+static void note_halted(struct load *load)
+{
+    for (size_t i = 0; i < load->ranges_count; i++) {
+        const struct queue *queue = load->ranges[i].queue;
+        if (queue && queue->halts > 0)
+            load->ranges[i].range->halted = memory_strdup(queue->halted.text);
+    }
+}
+
 static void stop(struct load *load)
 {
     if (load->state != LOAD_LOADING)
         return;
+    note_halted(load);
     set_state(load, LOAD_FLUSHING);
     load->exit_code = EXIT_TEMPORARY;
     watchdog_stop(&load->watchdog); /* the drain has its own deadline */
@@ -214,16 +228,19 @@ static void on_moved(void *opaque, const struct queue *queue)
     one->epoch = queue->epoch;
 }
 
+static void on_taken(void *opaque, const struct err *err)
+{
+    struct load *load = opaque;
+
+    log_error("another process has taken over", LOG_STR("backfill", load->backfill->name),
+              LOG_ERR(err));
+    stop(load);
+}
+
 static void check_hold(struct load *load)
 {
-    struct err err;
-
     load->overtaken = false;
-    if (backfill_hold_check(load->hold, &err))
-        return;
-    log_error("another process has claimed ranges", LOG_STR("backfill", load->backfill->name),
-              LOG_ERR(&err));
-    stop(load);
+    backfill_hold_check(load->hold);
 }
 
 static struct dispatcher_hooks hooks_of(struct load *load)
@@ -371,7 +388,7 @@ static const struct progress *look(void *opaque)
 
     for (size_t i = 0; i < load->ranges_count; i++)
         draw(&load->pictures[i], &load->ranges[i]);
-    load->progress.now_ms = clock_wall_ms();
+    load->progress.now_ms = load->backfill->now_ms + clock_now_ms() - load->read_ms;
     return &load->progress;
 }
 
@@ -441,8 +458,9 @@ static void open_all(struct load *load)
     open_letters(load);
     struct dispatcher_hooks hooks = hooks_of(load);
     dispatcher_open(&load->dispatcher, &load->loop, load->config, &hooks);
-    dispatcher_serve_backfill(&load->dispatcher, load->backfill->name);
+    dispatcher_serve_backfill(&load->dispatcher, load->backfill->name, load->backfill->plan);
     watchdog_open(&load->watchdog, &load->loop, load->config, load->clients[0], &load->dispatcher);
+    backfill_hold_open(load->hold, &load->loop, on_taken, load);
     assign_ranges(load);
     progress_display_open(&load->display, &load->loop, look, load);
 }
@@ -528,7 +546,12 @@ int backfill_load(const struct config *config, struct backfill *backfill,
                   const struct backfill_share *share, struct backfill_hold *hold)
 {
     struct load load = {
-        .config = config, .backfill = backfill, .hold = hold, .started_ms = clock_now_ms()};
+        .config = config,
+        .backfill = backfill,
+        .hold = hold,
+        .started_ms = clock_now_ms(),
+        .read_ms = clock_now_ms(),
+    };
     struct err err;
 
     take_share(&load, share);

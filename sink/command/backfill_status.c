@@ -106,7 +106,7 @@ static int show_one(PGconn *connection, const struct backfill_status_options *op
 {
     struct backfill_progress backfill;
     struct err err;
-    bool found = backfill_progress_read(&backfill, connection, options->name, &err);
+    bool found = backfill_progress_read(&backfill, connection, options->name, 0, &err);
 
     if (found && options->json)
         append_json(out, &backfill.progress);
@@ -128,7 +128,8 @@ static int show_names(PGconn *connection, const PGresult *names, bool json, stru
 
     for (int i = 0; i < PQntuples(names) && err.class == ERR_NONE; i++) {
         struct backfill_progress backfill;
-        bool found = backfill_progress_read(&backfill, connection, PQgetvalue(names, i, 0), &err);
+        bool found =
+            backfill_progress_read(&backfill, connection, PQgetvalue(names, i, 0), 0, &err);
         if (found && json)
             append_json(out, &backfill.progress);
         else if (found)

@@ -297,10 +297,11 @@ void dispatcher_open(struct dispatcher *dispatcher, uv_loop_t *loop, const struc
                                      .opaque = dispatcher});
 }
 
-void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name)
+void dispatcher_serve_backfill(struct dispatcher *dispatcher, const char *name, const char *plan)
 {
     dispatcher->flush_settings.ledger = &offsets_of_backfill;
     dispatcher->flush_settings.name = name;
+    dispatcher->flush_settings.plan = plan;
     dispatcher->flush_settings.exactly_once = true;
     dispatcher->encode_settings.backfill = name;
 }

@@ -402,6 +402,7 @@ void ownership_claim(struct dispatcher *dispatcher, struct queue *queue, struct 
     running->claim = (struct claim){
         .what = {.ledger = dispatcher->flush_settings.ledger,
                  .name = dispatcher->flush_settings.name,
+                 .plan = dispatcher->flush_settings.plan,
                  .topic = queue->route->topic,
                  .partition = queue->partition,
                  .range = queue->range,

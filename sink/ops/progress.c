@@ -123,8 +123,6 @@ int64_t progress_took_ms(const struct progress *progress)
 {
     int64_t end_ms = progress->ended_ms ? progress->ended_ms : progress->now_ms;
 
-    if (progress->worked_ms > 0)
-        return progress->worked_ms;
     return progress->started_ms && end_ms > progress->started_ms ? end_ms - progress->started_ms
                                                                  : 0;
 }

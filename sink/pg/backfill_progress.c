@@ -51,20 +51,21 @@ static const char processes_sql[] =
     " LATERAL hashtextextended('pgsluice backfill ' || process || ' ' || $1, "
     "0) AS key"
     " JOIN pg_locks AS l ON l.locktype = 'advisory' AND l.granted AND "
-    "l.objsubid = 1"
+    "l.objsubid = 1 AND l.pid <> $3::integer"
     " AND l.classid::bigint = (key >> 32) & 4294967295 AND l.objid::bigint = "
     "key & 4294967295"
     " JOIN pg_database AS d ON d.oid = l.database AND d.datname = "
     "current_database()";
 
-static PGresult *find_processes(PGconn *connection, const struct backfill *backfill,
+static PGresult *find_processes(PGconn *connection, const struct backfill *backfill, int own_pid,
                                 struct err *err)
 {
-    char count[24];
-    const char *values[] = {backfill->name, count};
+    char count[24], pid[24];
+    const char *values[] = {backfill->name, count, pid};
 
     snprintf(count, sizeof(count), "%" PRId64, backfill->processes);
-    return conn_error_check(PQexecParams(connection, processes_sql, 2, NULL, values, NULL, NULL, 0),
+    snprintf(pid, sizeof(pid), "%d", own_pid);
+    return conn_error_check(PQexecParams(connection, processes_sql, 3, NULL, values, NULL, NULL, 0),
                             err);
 }
 
@@ -103,9 +104,10 @@ static void fill(struct backfill_progress *picture)
                                           .ranges_count = backfill->ranges_count};
 }
 
-static bool find_state(struct backfill_progress *picture, PGconn *connection, struct err *err)
+static bool find_state(struct backfill_progress *picture, PGconn *connection, int own_pid,
+                       struct err *err)
 {
-    PGresult *processes = find_processes(connection, &picture->backfill, err);
+    PGresult *processes = find_processes(connection, &picture->backfill, own_pid, err);
 
     if (!processes)
         return false;
@@ -117,7 +119,7 @@ static bool find_state(struct backfill_progress *picture, PGconn *connection, st
 }
 
 bool backfill_progress_read(struct backfill_progress *picture, PGconn *connection, const char *name,
-                            struct err *err)
+                            int own_pid, struct err *err)
 {
     *picture = (struct backfill_progress){0};
     *err = (struct err){0};
@@ -125,7 +127,26 @@ bool backfill_progress_read(struct backfill_progress *picture, PGconn *connectio
         picture->backfill.created_ms == 0)
         return false;
     fill(picture);
-    return find_state(picture, connection, err);
+    return find_state(picture, connection, own_pid, err);
+}
+
+void backfill_progress_plan(struct backfill_progress *picture, struct backfill *backfill)
+{
+    *picture = (struct backfill_progress){.backfill = *backfill};
+    *backfill = (struct backfill){0};
+    fill(picture);
+}
+
+/* By the plan's order: what is loaded has been read from the same rows. */
+void backfill_progress_halt(struct backfill_progress *picture, const struct backfill *loaded)
+{
+    for (size_t i = 0; i < picture->backfill.ranges_count && i < loaded->ranges_count; i++) {
+        struct progress_range *range = &picture->ranges[i];
+        if (!loaded->ranges[i].halted || range->state == PROGRESS_RANGE_COMPLETE)
+            continue;
+        range->state = PROGRESS_RANGE_HALTED;
+        range->reason = loaded->ranges[i].halted;
+    }
 }
 
 void backfill_progress_finish(struct backfill_progress *picture)

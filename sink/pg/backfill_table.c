@@ -34,9 +34,11 @@ void backfill_finish(struct backfill *backfill)
     for (size_t i = 0; i < backfill->ranges_count; i++) {
         free(backfill->ranges[i].topic);
         free(backfill->ranges[i].topic_id);
+        free(backfill->ranges[i].halted);
     }
     free(backfill->ranges);
     free(backfill->name);
+    free(backfill->plan);
     free(backfill->sink);
     free(backfill->topics);
     free(backfill->from);
@@ -64,7 +66,7 @@ static const char read_sql[] =
     "SELECT sink, topics, asked_from, asked_to, partitions, parallel, processes, mapping,"
     " (extract(epoch FROM created_at) * 1000)::bigint,"
     " (extract(epoch FROM coalesce(finished_at, to_timestamp(0))) * 1000)::bigint,"
-    " (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    " (extract(epoch FROM clock_timestamp()) * 1000)::bigint, plan"
     " FROM pgsluice.backfills WHERE name = $1";
 
 static void take_backfill(struct backfill *backfill, const PGresult *result)
@@ -80,6 +82,7 @@ static void take_backfill(struct backfill *backfill, const PGresult *result)
     backfill->created_ms = number_at(result, 0, 8);
     backfill->finished_ms = number_at(result, 0, 9);
     backfill->now_ms = number_at(result, 0, 10);
+    backfill->plan = text_at(result, 0, 11);
 }
 
 static const char read_ranges_sql[] =
@@ -190,21 +193,23 @@ static bool write_range(PGconn *connection, const char *name, const struct backf
     return result != NULL;
 }
 
-static bool forget(PGconn *connection, const char *name, struct err *err)
+/* Only what the caller has seen, and has the locks of. */
+static bool forget(PGconn *connection, const char *name, const char *plan, struct err *err)
 {
-    const char *values[] = {name};
+    const char *values[] = {name, plan};
     PGresult *result =
-        query(connection, "DELETE FROM pgsluice.backfills WHERE name = $1", values, 1, err);
+        query(connection, "DELETE FROM pgsluice.backfills WHERE name = $1 AND plan = $2::uuid",
+              values, 2, err);
 
     PQclear(result);
     return result != NULL;
 }
 
-static bool write_plan(PGconn *connection, const struct backfill *backfill, bool restart,
+static bool write_plan(PGconn *connection, const struct backfill *backfill, const char *forgotten,
                        struct err *err)
 {
     bool is_first = false;
-    bool done = (!restart || forget(connection, backfill->name, err)) &&
+    bool done = (!forgotten || forget(connection, backfill->name, forgotten, err)) &&
                 write_backfill(connection, backfill, &is_first, err);
 
     for (size_t i = 0; done && is_first && i < backfill->ranges_count; i++)
@@ -212,14 +217,14 @@ static bool write_plan(PGconn *connection, const struct backfill *backfill, bool
     return done;
 }
 
-bool backfill_table_write(PGconn *connection, const struct backfill *backfill, bool restart,
-                          struct err *err)
+bool backfill_table_write(PGconn *connection, const struct backfill *backfill,
+                          const char *forgotten, struct err *err)
 {
     struct err unused;
 
     if (!run(connection, "BEGIN; SET LOCAL synchronous_commit = on", err))
         return false;
-    if (write_plan(connection, backfill, restart, err))
+    if (write_plan(connection, backfill, forgotten, err))
         return run(connection, "COMMIT", err);
     (void)!run(connection, "ROLLBACK", &unused);
     return false;
@@ -255,12 +260,13 @@ PGresult *backfill_table_sink_starts(PGconn *connection, const char *sink, struc
 
 #define LOCK_KEY "hashtextextended('pgsluice backfill ' || $2 || ' ' || $1, 0)"
 
-static bool refuse(PGconn *connection, const char *const *values, struct err *err)
+/* Who has it, and whether that is another process than this one. */
+static bool refuse(PGconn *connection, const char *const *values, int former_pid, struct err *err)
 {
     struct err unused;
     PGresult *result =
         query(connection,
-              "SELECT format('%s, pid %s', a.application_name, a.pid) FROM pg_locks AS l"
+              "SELECT format('%s, pid %s', a.application_name, a.pid), a.pid FROM pg_locks AS l"
               " JOIN pg_stat_activity AS a ON a.pid = l.pid"
               " JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()"
               " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
@@ -269,14 +275,20 @@ static bool refuse(PGconn *connection, const char *const *values, struct err *er
               values, 2, &unused);
     bool seen = result && PQntuples(result) > 0;
 
-    err_set(err, ERR_CONTENTION,
-            "backfill %s, --index %s, is loaded by another process already (%s)", values[0],
-            values[1], seen ? PQgetvalue(result, 0, 0) : "not seen by this role");
+    if (seen && strtol(PQgetvalue(result, 0, 1), NULL, 10) != former_pid)
+        err_set(err, ERR_CONTENTION,
+                "backfill %s, --index %s, is loaded by another process already (%s)", values[0],
+                values[1], PQgetvalue(result, 0, 0));
+    else
+        err_set(err, ERR_OUTAGE,
+                "backfill %s, --index %s, was loaded in a session that has just ended, or ends",
+                values[0], values[1]);
     PQclear(result);
     return false;
 }
 
-bool backfill_table_take(PGconn *connection, const char *name, int64_t index, struct err *err)
+bool backfill_table_take(PGconn *connection, const char *name, int64_t index, int former_pid,
+                         struct err *err)
 {
     char number[24];
     const char *values[] = {name, number};
@@ -287,5 +299,5 @@ bool backfill_table_take(PGconn *connection, const char *name, int64_t index, st
     bool asked = result != NULL;
     bool taken = asked && PQgetvalue(result, 0, 0)[0] == 't';
     PQclear(result);
-    return taken || (asked && refuse(connection, values, err));
+    return taken || (asked && refuse(connection, values, former_pid, err));
 }

@@ -21,6 +21,22 @@ const struct offsets_ledger offsets_of_sink = {.table = "pgsluice.offsets", .key
 const struct offsets_ledger offsets_of_backfill = {
     .table = "pgsluice.backfill_ranges", .key = "backfill", .has_ranges = true};
 
+/*
+ * The race of a backfill that is begun anew (--restart) while a process of it is frozen:
+ * 1. A has claimed ranges of a plan, and is frozen. B forgets the plan, makes one, and is done.
+ * 2. A wakes up. Its flush is refused, so it claims again, and finds a row: the new plan's.
+ * 3. A would go on there, with the ends of the old one.
+ * So a claim names its plan.
+ */
+static void append_plan(struct buffer *sql, const char *plan)
+{
+    buffer_append_text(sql,
+                       " AND EXISTS (SELECT FROM pgsluice.backfills AS b WHERE b.name = o.backfill"
+                       " AND b.plan = ");
+    offsets_literal(sql, plan);
+    buffer_append_text(sql, ")");
+}
+
 static void append_key(struct buffer *sql, const struct offsets_claim *claim)
 {
     buffer_printf(sql, " WHERE o.%s = ", claim->ledger->key);
@@ -30,6 +46,8 @@ static void append_key(struct buffer *sql, const struct offsets_claim *claim)
     buffer_printf(sql, " AND o.partition = %" PRId32, claim->partition);
     if (claim->ledger->has_ranges)
         buffer_printf(sql, " AND o.range = %" PRId32, claim->range);
+    if (claim->plan)
+        append_plan(sql, claim->plan);
 }
 
 /* The first one that is known stays: a claim that finds another one must be able to tell. */

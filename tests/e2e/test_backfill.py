@@ -15,7 +15,7 @@ import history
 import pytest
 from cluster import Record
 from confluent_kafka import Producer, TopicPartition
-from faults import application_name, let_pass, slow_flushes
+from faults import application_name, events, let_pass, slow_flushes
 from load import Load, order_texts
 from repeat import times
 from wait import wait_until
@@ -104,7 +104,7 @@ def test_killed_again_and_again(parallel, kafka1, postgres, names, table, start_
     for first, part in enumerate((RECORDS // 6, RECORDS // 6 * 4, RECORDS // 6)):
         kafka1.produce_orders(names.topic, part, first=first * RECORDS, poison_every=4_999)
         cuts.append(now_ms() + 1)
-        let_pass(0.01)
+        wait_until(lambda: now_ms() >= cuts[-1], 5, "a later time", interval_s=0.001)
     slow_flushes(postgres, table, before_ms=30, after_ms=30)
     words = f"backfill --from {iso(cuts[0])} --to {iso(cuts[1])} --parallel {parallel} --json"
     run = start_sink(kafka1, command=words, env=SLOW)
@@ -265,6 +265,7 @@ def test_one_partition_in_four_ranges(kafka1, postgres, names, start_sink):
     sink = start_sink(kafka1)
     seconds["run"] = took_s(lambda: sink.wait_until_caught_up(names.topic))
     assert sink.terminate() == 0
+    backfills.loaded(kafka1, names.topic, postgres, names.table, {0: (0, records)})
     for name, took in seconds.items():
         print(f"{name.removeprefix(names.table)}: {records / took:,.0f} rows/s")
 
@@ -273,19 +274,34 @@ def test_one_partition_in_four_ranges(kafka1, postgres, names, start_sink):
 
 
 def test_processes_share_it(kafka1, postgres, names, table, start_sink):
-    """Each ends when its share is done; it is complete when all are. A second one for a share is refused."""
+    """Each ends when its share is done; it is complete when all are. A second one for a share is refused,
+    and so is a new beginning while one works."""
     kafka1.produce_orders(names.topic, 24_000)
     slow_flushes(postgres, table, before_ms=50, after_ms=50)
-    shares = [
-        start_sink(kafka1, command=f"backfill --from earliest --index {i} --of 3 --json", env=SLOW)
-        for i in range(3)
-    ]
-    assert [share.wait_exit() for share in shares] == [0, 0, 0]
+
+    def start(words, **env):
+        return start_sink(kafka1, command=f"backfill --from earliest --json {words}", env={**SLOW, **env})
+
+    slow = start("--index 1 --of 3")
+    slow.wait_for(lambda: backfills.written(postgres, slow.name) > 0, 60, "it writes")
+    slow.pause()
+    for words in ("--index 1 --of 3", "--restart"):
+        refused = start(words, SINK_CONNECT_TIMEOUT_MS=1_000)
+        assert refused.wait_exit() == 75
+        assert "--index 1, is loaded by another process already (pgsluice/" in refused.log_text()
+    shares = [start(f"--index {i} --of 3") for i in (0, 2)]
+    assert [share.wait_exit() for share in shares] == [0, 0]
+    shares.append(start("--index 1 --of 3 --dry-run"))
+    assert shares[-1].wait_exit() == 0
+    assert [backfills.summary(share)["state"] for share in shares] == ["running"] * 3
+    slow.resume()
+    assert slow.wait_exit() == 0
+    assert backfills.summary(slow)["state"] == "complete"
     backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
     finished = "SELECT finished_at IS NOT NULL FROM pgsluice.backfills WHERE name = %s"
     assert postgres.scalar(finished, [names.group])
     owners = {row["partition"] % 3: row["owner"] for row in backfills.ranges(postgres, names.group)}
-    assert owners == {0: "sink-1", 1: "sink-2", 2: "sink-3"}
+    assert owners == {0: "sink-4", 1: "sink-1", 2: "sink-5"}
 
 
 def test_what_was_asked_before_is_kept_to(kafka1, postgres, names, table, start_sink):
@@ -307,31 +323,57 @@ def test_what_was_asked_before_is_kept_to(kafka1, postgres, names, table, start_
 
 
 def test_interrupted_it_drains_and_goes_on(kafka1, postgres, names, table, start_sink):
-    kafka1.produce_orders(names.topic, 60_000)
+    """A second one is refused all the while, also after PostgreSQL has ended the session with the lock."""
+    kafka1.produce_orders(names.topic, 30_000)
     slow_flushes(postgres, table, before_ms=50, after_ms=50)
     run = start_sink(kafka1, command="backfill --from earliest --json", env=SLOW)
     run.wait_for(lambda: backfills.written(postgres, run.name) > 0, 60, "it writes")
+    end_hold(postgres, run)
+    run.wait_for_log("the backfill's lock is ours again")
     second = start_sink(kafka1, command="backfill --from earliest", env={"SINK_CONNECT_TIMEOUT_MS": 1_000})
     assert second.wait_exit() == 75
     assert "loaded by another process already (pgsluice/" in second.log_text()
     assert run.terminate() == 75
+    assert backfills.summary(run)["state"] == "interrupted"
     assert run.start().wait_exit(60) == 0
     backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
 
 
-def end_hold(postgres, run):
-    """PostgreSQL ends the session that has the lock, as when its network is cut."""
+def test_what_has_to_be_mended_is_said(kafka1, postgres, names, table, start_sink):
+    kafka1.produce(names.topic, [Record(b'{"id": 1}', None, 0), Record(b'{"colour": "red"}', None, 5)])
+    env = {"SINK_UNKNOWN_FIELDS": "stop"}
+    run = start_sink(kafka1, command="backfill --from earliest --json", env=env)
+    run.wait_for_log('"partition halted"')
+    assert run.terminate() == 75
+    told = reconciles(backfills.summary(run))
+    halted = {one["partition"]: one["ranges"][0]["reason"] for one in told["partitions"] if one["state"] == "halted"}
+    assert list(halted) == [5] and "colour" in halted[5]
+    mend = events(run, "halted: mend this, then run it again with the same options, without --restart")
+    assert [(line["partition"], line["reason"], line["ranges_halted"]) for line in mend] == [(5, halted[5], 1)]
+    postgres.query(f"ALTER TABLE {table} ADD COLUMN colour text")
+    assert start_sink(kafka1, command="backfill --from earliest", env=env).wait_exit() == 78, "another mapping"
+
+
+# --- Frozen processes -----------------------------------------------------------------------------
+
+
+def end_sessions(postgres, run, also=""):
+    """PostgreSQL ends them, as when the network is cut; how many those were."""
     sql = (
-        "SELECT pg_terminate_backend(a.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid"
-        " WHERE l.locktype = 'advisory' AND a.application_name = left(%s, 63)"
+        "SELECT count(*) FROM (SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a"
+        f" WHERE a.application_name = left(%s, 63) {also}) AS ended"
     )
-    assert postgres.query(sql, [application_name(run)]) == [(True,)]
+    return postgres.scalar(sql, [application_name(run)])
 
 
-def test_one_that_was_frozen_ends_when_another_has_taken_over(
-    kafka1, postgres, names, table, start_sink
-):
-    kafka1.produce_orders(names.topic, 60_000)
+def end_hold(postgres, run):
+    """That which has the lock."""
+    holds = "AND EXISTS (SELECT FROM pg_locks AS l WHERE l.pid = a.pid AND l.locktype = 'advisory')"
+    assert end_sessions(postgres, run, holds) == 1
+
+
+def test_one_that_was_frozen_ends_when_another_has_taken_over(kafka1, postgres, names, table, start_sink):
+    kafka1.produce_orders(names.topic, 30_000)
     slow_flushes(postgres, table, before_ms=50, after_ms=50)
     words = "backfill --from earliest --json"
     frozen = start_sink(kafka1, command=words, env=SLOW)
@@ -346,3 +388,22 @@ def test_one_that_was_frozen_ends_when_another_has_taken_over(
     assert "loaded by another process already (pgsluice/" in frozen.log_text()
     assert second.wait_exit(60) == 0
     backfills.loaded(kafka1, names.topic, postgres, table, kafka1.watermarks(names.topic))
+
+
+def test_one_that_was_frozen_does_nothing_in_a_plan_that_is_not_its_own(kafka1, postgres, names, table, start_sink):
+    """Begun anew while it was frozen, by one that was killed: nobody has the lock."""
+    kafka1.produce_orders(names.topic, 24_000)
+    slow_flushes(postgres, table, before_ms=50, after_ms=50)
+    words = "backfill --from earliest --json"
+    frozen = start_sink(kafka1, command=words, env=SLOW)
+    frozen.wait_for(lambda: backfills.written(postgres, frozen.name) > 0, 60, "it writes")
+    frozen.pause()
+    assert end_sessions(postgres, frozen) > 1
+    anew = start_sink(kafka1, command=f"{words} --restart", env=SLOW)
+    kill_at_work(anew, postgres, random.Random(SEED))
+    written = backfills.written(postgres, names.group)
+    frozen.resume()
+    assert frozen.wait_exit(60) == 75
+    assert "the plan is gone" in frozen.log_text() and "has begun it anew" in frozen.log_text()
+    assert backfills.written(postgres, names.group) == written
+    assert all(row["owner"] == "sink-2" for row in backfills.ranges(postgres, names.group))

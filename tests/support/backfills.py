@@ -32,11 +32,12 @@ class Held(NamedTuple):
 
 
 def summary(run: Sink) -> dict[str, Any]:
-    """The object that --json prints."""
-    found = [line for line in run.log_lines() if "partitions" in line and "ranges" not in line]
-    found = [line for line in found if isinstance(line["partitions"], list)]
-    assert found, f"no summary: {run.log_text()[-2000:]}"
-    return found[-1]
+    """The object that --json has printed since the last start: exactly one."""
+    lines = run.log_lines()
+    started = max(i for i, line in enumerate(lines) if line.get("event") == "starting")
+    found = [line for line in lines[started:] if "adds_up" in line]
+    assert len(found) == 1, f"{len(found)} summaries: {run.log_text()[-2000:]}"
+    return found[0]
 
 
 def _in_log(cluster: Cluster, topic: str, bounds: Bounds) -> tuple[dict[int, Held], dict[int, set[int]]]:
@@ -90,8 +91,7 @@ def loaded(cluster: Cluster, topic: str, postgres: Postgres, table: str, bounds:
 def ranges(postgres: Postgres, name: str) -> list[dict[str, Any]]:
     """The rows of pgsluice.backfill_ranges."""
     sql = (
-        "SELECT to_jsonb(r) FROM pgsluice.backfill_ranges AS r WHERE backfill = %s"
-        " ORDER BY topic, partition, range"
+        "SELECT to_jsonb(r) FROM pgsluice.backfill_ranges AS r WHERE backfill = %s" " ORDER BY topic, partition, range"
     )
     return [row[0] if isinstance(row[0], dict) else json.loads(row[0]) for row in postgres.query(sql, [name])]
 
@@ -101,7 +101,6 @@ def written(postgres: Postgres, name: str) -> int:
     if postgres.scalar("SELECT to_regclass('pgsluice.backfill_ranges')") is None:
         return 0
     sql = (
-        "SELECT coalesce(sum(rows_count + dead_letters_count), 0) FROM pgsluice.backfill_ranges"
-        " WHERE backfill = %s"
+        "SELECT coalesce(sum(rows_count + dead_letters_count), 0) FROM pgsluice.backfill_ranges" " WHERE backfill = %s"
     )
     return int(postgres.scalar(sql, [name]))

@@ -166,6 +166,7 @@ static void a_range_is_claimed_in_its_own_ledger(void **state)
 {
     const struct offsets_claim range = {.ledger = &offsets_of_backfill,
                                         .name = "old",
+                                        .plan = "b7d4",
                                         .topic = "orders",
                                         .partition = 7,
                                         .range = 2,
@@ -179,7 +180,9 @@ static void a_range_is_claimed_in_its_own_ledger(void **state)
     const char *text = buffer_text(&sql);
     assert_non_null(strstr(text, "UPDATE pgsluice.backfill_ranges AS o SET epoch = o.epoch + 1"));
     assert_non_null(strstr(text, " WHERE o.backfill = E'old' AND o.topic = E'orders'"
-                                 " AND o.partition = 7 AND o.range = 2 RETURNING"));
+                                 " AND o.partition = 7 AND o.range = 2 AND EXISTS (SELECT FROM"
+                                 " pgsluice.backfills AS b WHERE b.name = o.backfill AND b.plan ="
+                                 " E'b7d4') RETURNING"));
     assert_non_null(strstr(text, ", finished_at = CASE WHEN o.next_offset = 100"
                                  " AND o.end_offset = 250 THEN now() ELSE o.finished_at END"));
     assert_null(strstr(text, "lost_count"));
