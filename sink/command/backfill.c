@@ -388,7 +388,7 @@ int command_backfill(const struct config *config, const void *backfill_options)
              LOG_STR("backfill", run.request.name), LOG_STR("topics", config->topics),
              LOG_STR("from", run.request.from_text), LOG_STR("to", run.request.to_text),
              LOG_STR("instance", config->instance_id));
-    code = boot_limits(config);
+    code = boot_limits(config, options->parallel);
     if (code == EXIT_DONE)
         code = boot_schema(config);
     if (code == EXIT_DONE)

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* What is open without PostgreSQL (the loop, the log, librdkafka's pipes), and some brokers. */
-enum { FILES_MIN = 48, HTTP_FILES = HTTP_CONNECTIONS + 2 };
+/* What is open without PostgreSQL (the loop, the log, librdkafka's pipes), and some brokers; the
+ * latter two again for each further client. */
+enum { FILES_MIN = 48, CLIENT_FILES = 16, HTTP_FILES = HTTP_CONNECTIONS + 2 };
 
 int boot_exit_code(const struct err *err)
 {
@@ -37,10 +38,11 @@ static int fail(const char *event, const struct err *err)
     return boot_exit_code(err);
 }
 
-int boot_limits(const struct config *config)
+int boot_limits(const struct config *config, int64_t clients_count)
 {
     bool serves = strcmp(config->http_address, "off") != 0;
-    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max + (serves ? HTTP_FILES : 0);
+    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max + (serves ? HTTP_FILES : 0) +
+                    (rlim_t)(clients_count - 1) * CLIENT_FILES;
     struct rlimit limit = {0};
     struct err err;
 
@@ -52,9 +54,10 @@ int boot_limits(const struct config *config)
         return EXIT_DONE;
     err_set(&err, ERR_CONFIG,
             "the limit of open files (ulimit -n) is %llu: at least %llu are needed with "
-            "SINK_POOL_MAX=%lld and SINK_HTTP_ADDRESS=%s",
+            "SINK_POOL_MAX=%lld, SINK_HTTP_ADDRESS=%s and %lld client%s of Kafka%s",
             (unsigned long long)limit.rlim_cur, (unsigned long long)needed,
-            (long long)config->pool_max, config->http_address);
+            (long long)config->pool_max, config->http_address, (long long)clients_count,
+            clients_count > 1 ? "s" : "", clients_count > 1 ? " (--parallel)" : "");
     return fail("too few files", &err);
 }
 

@@ -301,7 +301,7 @@ static int boot_monitor(struct run *run)
 static int boot(struct run *run)
 {
     struct err err;
-    int code = boot_limits(run->config);
+    int code = boot_limits(run->config, 1);
 
     if (code == EXIT_DONE)
         code = boot_monitor(run);

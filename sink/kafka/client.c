@@ -103,12 +103,12 @@ static bool set_client_id(rd_kafka_conf_t *conf, const struct config *config, st
 }
 
 /* librdkafka wants no less than message.max.bytes, whose default is a million. */
-static char *fetch_max_bytes(const struct config *config)
+static char *fetch_max_bytes(const struct config *config, size_t clients_count)
 {
     enum { SMALLEST = 1 << 20, LARGEST = 8 << 20 };
     const char *message_max = user_value(config, "message.max.bytes");
     long long least = message_max ? strtoll(message_max, NULL, 10) : 0;
-    long long wanted = config->memory_limit_bytes / 64;
+    long long wanted = config->memory_limit_bytes / 64 / (long long)clients_count;
 
     wanted = wanted < SMALLEST ? SMALLEST : wanted > LARGEST ? LARGEST : wanted;
     return memory_printf("%lld", wanted > least ? wanted : least);
@@ -135,7 +135,7 @@ static bool set_derived(rd_kafka_conf_t *conf, const struct config *config, size
     int64_t queued_bytes = config->memory_limit_bytes / 16 / (int64_t)clients_count;
     if (queued_bytes > QUEUED_BYTES_MAX)
         queued_bytes = QUEUED_BYTES_MAX;
-    char *fetch_bytes = fetch_max_bytes(config);
+    char *fetch_bytes = fetch_max_bytes(config, clients_count);
     char *kbytes = memory_printf("%lld", (long long)queued_bytes / 1024);
     bool classic = !protocol || strcmp(protocol, "consumer") != 0;
 

@@ -299,6 +299,10 @@ def test_a_limit_of_open_files_that_is_too_low(
         assert result.returncode == CONFIG, result.stderr
         for part in ("ulimit -n", f"is {limit}", "at least 56", "SINK_POOL_MAX=8"):
             assert part in result.stdout + result.stderr
+    command = f"ulimit -n 87; exec {sink_program()} backfill --from earliest --parallel 3"
+    result = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, timeout=30)
+    assert result.returncode == CONFIG, result.stderr
+    assert "at least 88" in result.stdout + result.stderr and "3 clients of Kafka" in result.stdout + result.stderr
 
 
 def test_the_lowest_limit_of_open_files_is_enough(
