@@ -1,6 +1,6 @@
 """What of the chart follows from elsewhere: `python3 helm/generate.py` writes it, `--check` says what is stale.
 
-- the settings in values.schema.json, out of the table of settings in the main README, which is itself printed from
+- the settings in values.schema.json, out of the tables in docs/settings.md, which are themselves printed from
   the table of options;
 - the table of values in the chart's README, out of the comments in values.yaml.
 """
@@ -37,9 +37,9 @@ class Setting(NamedTuple):
 # --- The settings --------------------------------------------------------------------------------------------------
 
 
-def settings(readme: str) -> Iterator[Setting]:
-    """The rows of README's table, without those that stand for many names."""
-    table = readme.partition("<!-- settings -->")[2].partition("<!-- /settings -->")[0]
+def settings(document: str) -> Iterator[Setting]:
+    """The rows of its tables, without those that stand for many names."""
+    table = document.partition("<!-- settings -->")[2].partition("<!-- /settings -->")[0]
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         name = cells[0].strip("`")
@@ -80,8 +80,10 @@ def property_of(setting: Setting) -> dict[str, Any]:
     return {"description": setting.meaning, **shape}
 
 
-def config_schema(readme: str) -> dict[str, Any]:
-    known = {setting.name: property_of(setting) for setting in settings(readme)}
+def config_schema(document: str) -> dict[str, Any]:
+    known = {setting.name: property_of(setting) for setting in settings(document)}
+    if not known:
+        raise SystemExit("docs/settings.md has no <!-- settings --> ... <!-- /settings --> with tables")
     libpq = {name: {"type": ["string", "number"], "minLength": 1} for name in LIBPQ if name not in known}
     return {
         "type": "object",
@@ -92,9 +94,9 @@ def config_schema(readme: str) -> dict[str, Any]:
     }
 
 
-def with_settings(schema: str, readme: str) -> str:
+def with_settings(schema: str, document: str) -> str:
     content = json.loads(schema)
-    content["definitions"]["config"] = config_schema(readme)
+    content["definitions"]["config"] = config_schema(document)
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -148,7 +150,7 @@ def generated() -> dict[Path, str]:
     schema, readme = CHART / "values.schema.json", CHART / "README.md"
     table = values_table((CHART / "values.yaml").read_text())
     return {
-        schema: with_settings(schema.read_text(), (ROOT / "README.md").read_text()),
+        schema: with_settings(schema.read_text(), (ROOT / "docs" / "settings.md").read_text()),
         readme: with_table(readme.read_text(), table),
     }
 
