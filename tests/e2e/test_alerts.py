@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Callable
 
+import dashboard
 import orders
 import pytest
 from cluster import Record
@@ -395,6 +396,16 @@ def one_after_the_other(faults, watch, kafka):
     return [*faults, kafka_away(kafka, watch)], {"Absent"}
 
 
+def without_data(prometheus):
+    """Queries of the dashboard that give nothing, although all of this has happened (but errors of Kafka's client)."""
+    shown = dashboard.load()
+    return [
+        expression
+        for _, expression in dashboard.queries(shown)
+        if "consumer_errors" not in expression and not prometheus.query(dashboard.substitute(shown, expression))
+    ]
+
+
 @pytest.mark.limit(1800 if ALONE else 150)
 def test_every_alert_fires_for_its_reason(stage, kafka1, postgres, own_postgres):
     faults = make_faults(stage, postgres, own_postgres)
@@ -409,5 +420,6 @@ def test_every_alert_fires_for_its_reason(stage, kafka1, postgres, own_postgres)
         print(f"\n{watch.table(caused)}")
         assert {alert for fault in caused for alert in fault.alerts} == all_alerts(prometheus) - left
         assert [rule for rule in prometheus.rules() if rule["health"] != "ok"] == []
+        assert without_data(prometheus) == []
         stage.stop()
         wait_until(lambda: ("PgsluiceAbsent", "") in prometheus.firing(), FIRES_S, "nobody is there")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Callable
 
+import dashboard
 import pytest
 from cluster import Record
 from fixtures import Names
@@ -199,12 +200,13 @@ def test_an_idle_replica_has_empty_lists(
     assert idle.json("/distribution") == {"records": 0, "partitions": []}
 
 
-def test_every_metric_of_the_alert_rules_is_there(running: Callable[..., Sink]) -> None:
+def test_every_metric_of_alerts_and_dashboard_is_there(running: Callable[..., Sink]) -> None:
     text = Web(running()).get("/metrics").body
     families = re.findall(r"^# TYPE (\S+) ", text, re.M)
     assert len(families) == len(set(families))
     rules = Path(__file__).parents[2] / "helm/pgsluice/files/alerts.yml"
-    expressions = re.sub(r"^ *- record: .*|^ *annotations: .*|topic_partition:\S+|job\S*:pgsluice\S+", "", rules.read_text(), flags=re.M)
-    used = set(re.findall(r"\bpgsluice_[a-z_]+", expressions))
-    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
-    assert names - set(families) == set()
+    own_records = r"^ *- record: .*|topic_partition:\S+|job\S*:pgsluice\S+"
+    used = dashboard.metrics(re.sub(own_records, "", rules.read_text(), flags=re.M))
+    for _, expression in dashboard.queries(dashboard.load()):
+        used |= dashboard.metrics(expression)
+    assert used - set(families) == set()
