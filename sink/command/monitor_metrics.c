@@ -79,6 +79,12 @@ static void put_tally(struct metrics *out, const char *label, const struct tally
                         (int64_t)tally->entries[i].count);
 }
 
+/* Who stands by asks for no ends. Who has lost all partitions to a broker that is away would. */
+static bool wants_ends(const struct consumer *consumer)
+{
+    return consumer->assignment.partitions_count > 0 || !consumer->member;
+}
+
 static void put_session(struct metrics *out, const struct consumer *consumer)
 {
     metrics_counter(out, "pgsluice_consumer_session_timeouts_total",
@@ -95,7 +101,7 @@ static void put_session(struct metrics *out, const struct consumer *consumer)
                   (double)consumer->polled_ms / 1e3);
     metrics_family(out, METRICS_GAUGE, "pgsluice_consumer_lag_refresh_timestamp_seconds",
                    "Unix time of the last successful refresh of the end offsets.");
-    if (consumer->watermarks.refreshed_ms > 0 && consumer->assignment.partitions_count > 0)
+    if (consumer->watermarks.refreshed_ms > 0 && wants_ends(consumer))
         metrics_real(out, METRICS_NO_LABELS, (double)consumer->watermarks.refreshed_ms / 1e3);
 }
 
