@@ -9,6 +9,7 @@
 #include "command/backfill.h"
 #include "command/backfill_status.h"
 #include "command/dead_letters.h"
+#include "command/health_ask.h"
 #include "command/lag.h"
 #include "command/offsets.h"
 #include "config.h"
@@ -20,6 +21,7 @@ union options {
     struct dead_letters_options dead_letters;
     struct offsets_options offsets;
     struct lag_options lag;
+    struct health_options health;
 };
 
 struct command {

@@ -73,6 +73,15 @@ const struct command commands[] = {
          "masked. If something is wrong, it says everything that is and exits with 78.\n"
          "\n"
          "  --markdown  print the table of all settings that stands in docs/settings.md instead\n"},
+    {.name = "health",
+     .postgres_only = true,
+     .summary = "Ask an instance whether it is well.",
+     .help =
+         "Shows what an instance answers to /readyz?verbose. Exits with 0 when it can do its work, "
+         "75 when\n"
+         "it can not, 69 when it does not answer within 5 s.\n",
+     .arguments = health_arguments,
+     .run = command_health},
     {.name = "lag",
      .summary = "Show how far each partition is behind.",
      .help =
