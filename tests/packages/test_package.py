@@ -82,7 +82,7 @@ def test_systemd_runs_it(debian: Debian, kafka1: Kafka, postgres: Postgres) -> N
         main_process = show(debian, "MainPID")
         assert debian.run("stat", "-c", "%U", f"/proc/{main_process}").strip() != "root"
 
-        debian.run("kill", "-KILL", main_process)
+        debian.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", UNIT)
         kafka1.produce_orders("orders", RECORDS, first=RECORDS)
         wait_until(lambda: is_written(kafka1, postgres), 60, "the rest is written")
         checksum.assert_orders_match(kafka1, "orders", postgres, "orders")
