@@ -163,10 +163,7 @@ def show(contest: Contest) -> None:
 
 
 def _row(turns: Turns, name: str) -> list[str]:
-    def text(of: Callable[[Run], float], form: Callable[[float], str]) -> str:
-        spread = turns.figure(name, of)
-        return form(spread.median) if spread and spread.median else "-"
-
+    text = partial(turns.text, name)
     return [
         name,
         text(lambda run: run.rate, report.thousands),

@@ -94,6 +94,11 @@ class Turns:
         runs = [each.runs[subject] for each in self.told if subject in each.runs]
         return Spread.of([of(run) for run in runs if not run.void])
 
+    def text(self, subject: str, of: Figure, form: Callable[[float], str]) -> str:
+        """The median as a cell of a table; "-" without one."""
+        spread = self.figure(subject, of)
+        return form(spread.median) if spread and spread.median else "-"
+
     def ratio(self, subject: str, other: str, of: Figure) -> Spread | None:
         """subject / other, pair by pair."""
         pairs = [

@@ -16,7 +16,6 @@ import threading
 import time
 from contextlib import ExitStack
 from datetime import datetime
-from types import FrameType
 from typing import Any, Iterable, Sequence
 
 import checksum
@@ -25,7 +24,7 @@ import psycopg
 from kafka import Kafka, Unavailable
 from mock import MockKafka
 from postgres import Postgres
-from process import ProcessDied, free_port, tail
+from process import ProcessDied, free_port, tail, unwind_on_terminate
 from sink import Sink, sink_program
 
 TOPIC = TABLE = "orders"
@@ -283,13 +282,9 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def on_terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
-
-
 def main() -> int:
     options = parse_arguments()
-    signal.signal(signal.SIGTERM, on_terminate)
+    unwind_on_terminate()
     try:
         with ExitStack() as stack:
             run(stack, options)

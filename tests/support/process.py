@@ -40,6 +40,15 @@ def start_ticks(pid: int) -> str | None:
     return stat.rpartition(")")[2].split()[19]
 
 
+def unwind_on_terminate() -> None:
+    """SIGTERM becomes an exception, so that what was started is stopped on the way out."""
+
+    def leave(signum: int, _: object) -> None:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
 def free_port() -> int:
     """A loopback port nobody listens on at the moment, and that was not given before."""
     for _ in range(1000):

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, Callable, NamedTuple
 
 BENCH = Path(__file__).resolve().parent.parent
@@ -28,6 +26,7 @@ import usage  # noqa: E402
 from kafka import Kafka, Unavailable  # noqa: E402
 from peers import PEERS, Peer  # noqa: E402
 from postgres import Postgres  # noqa: E402
+from process import unwind_on_terminate  # noqa: E402
 from wait import wait_until  # noqa: E402
 
 TOPIC = "orders"
@@ -154,13 +153,9 @@ def parse_arguments() -> argparse.Namespace:
     return options
 
 
-def on_terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
-
-
 def main() -> int:
     options = parse_arguments()
-    signal.signal(signal.SIGTERM, on_terminate)
+    unwind_on_terminate()
     os.environ.setdefault("PGSLUICE_SUPPORT_DIR", str(ROOT / "build/release/tests/support"))
     chosen = [peer for peer in PEERS if not options.peers or peer.name in options.peers]
     try:
