@@ -5,7 +5,8 @@
   ./dev bench first              the first figure alone, on the embedded Kafka
   ./dev bench workloads --only W2,W3 --rounds 9
 
-Sections: workloads (W1 to W8 next to the limits), latency, growth, peers (with --peers), first.
+Sections: workloads (W1 to W8 next to the limits), latency, sustained (ten minutes of a steady load),
+growth, peers (with --peers), first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
@@ -34,15 +34,17 @@ import machine  # noqa: E402
 import programs  # noqa: E402
 import reference  # noqa: E402
 import report  # noqa: E402
+import sustained  # noqa: E402
 import workload  # noqa: E402
 import workloads  # noqa: E402
 from canary import Canary  # noqa: E402
 from kafka import Unavailable, kafka_home  # noqa: E402
+from process import unwind_on_terminate  # noqa: E402
 from run import FAILURES  # noqa: E402
 from testbed import Testbed  # noqa: E402
 
-SECTIONS = ("workloads", "latency", "growth", "peers", "first")
-DEFAULT_SECTIONS = ("workloads", "latency", "growth")
+SECTIONS = ("workloads", "latency", "sustained", "growth", "peers", "first")
+DEFAULT_SECTIONS = ("workloads", "latency", "sustained", "growth")
 GROWTH_ROUNDS, QUICK_GROWTH_ROUNDS = 3, 1
 GROWTH_RECORDS, QUICK_GROWTH_RECORDS = 1_000_000, 300_000
 
@@ -61,6 +63,13 @@ def measure_latency(bed: Testbed, canary: Canary, options: argparse.Namespace) -
         report.say("\nLatency is left out: the mock answers fetches in steps of its own.")
         return {}
     return {"latency": [each.as_json() for each in latency.measure_all(bed, options.quick)]}
+
+
+def measure_sustained(bed: Testbed, canary: Canary, options: argparse.Namespace) -> dict[str, Any]:
+    if bed.is_mock:
+        report.say("\nSustained load is left out: the mock keeps too few records.")
+        return {}
+    return {"sustained": sustained.measure(bed, options.quick).as_json()}
 
 
 def measure_growth(bed: Testbed, canary: Canary, options: argparse.Namespace) -> dict[str, Any]:
@@ -106,6 +115,7 @@ def measure_peers(bed: Testbed, canary: Canary, options: argparse.Namespace) -> 
 MEASURES = {
     "workloads": measure_workloads,
     "latency": measure_latency,
+    "sustained": measure_sustained,
     "growth": measure_growth,
     "peers": measure_peers,
 }
@@ -232,13 +242,9 @@ def run(options: argparse.Namespace) -> bool:
     return not any(name.endswith(" failed") for name in results)
 
 
-def on_terminate(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(128 + signum)
-
-
 def main() -> int:
     options = parse_arguments()
-    signal.signal(signal.SIGTERM, on_terminate)
+    unwind_on_terminate()
     missing = [] if options.source else programs.missing()
     if missing:
         print(f"bench: {missing[0].name} was not built: run ./dev build", file=sys.stderr)

@@ -7,6 +7,7 @@ from typing import Any, Iterator
 
 import charts
 import report
+import sustained
 from charts import Bar
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
@@ -62,6 +63,7 @@ def _page(results: Results) -> Iterator[str]:
     yield from _peers(results)
     yield from _workloads(results)
     yield from _latency(results)
+    yield from _sustained(results)
     yield from _growth(results)
     yield METHOD
     yield "## Machine and versions\n"
@@ -195,6 +197,14 @@ def _latency(results: Results) -> Iterator[str]:
         if each["void"]:
             name, reason = each["name"], each["void"].splitlines()[0]
             yield f"**Void**: {name} at {each['records_per_s']:,}/s: {reason}\n"
+
+
+def _sustained(results: Results) -> Iterator[str]:
+    found = results.get("sustained")
+    if not found:
+        return
+    yield f"## Sustained, {found['replicas']} replicas\n"
+    yield f"**Void**: {found['void'].splitlines()[0]}\n" if found["void"] else sustained.told(found) + "\n"
 
 
 def _growth(results: Results) -> Iterator[str]:

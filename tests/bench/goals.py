@@ -91,6 +91,11 @@ def latency(name: str, percentile: str) -> Measure:
     return measure
 
 
+def sustained_lag(results: Results) -> float | None:
+    found = results.get("sustained") or {}
+    return float(found["most_lag"]) if "most_lag" in found else None
+
+
 def idle_mebibytes(results: Results) -> float | None:
     for each in results.get("idle", ()):
         if each["partitions"] == 1_000:
@@ -205,6 +210,7 @@ GOALS: list[tuple[str, str, float, str, Measure]] = [
     ("latency at 1,200/s, default, p99", "<", 40, "ms", latency("default", "p99")),
     ("latency at 1,200/s, 2 ms batches, p50", "<", 8, "ms", latency("2 ms batches", "p50")),
     ("latency at 1,200/s, 2 ms batches, p99", "<", 25, "ms", latency("2 ms batches", "p99")),
+    ("lag of a partition at 1,200/s for ten minutes, at most", "<", 100, "records", sustained_lag),
     ("memory, idle with 1,000 partitions", "<=", 32, "MiB", idle_mebibytes),
     (
         "memory, at full drain",
