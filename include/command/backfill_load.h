@@ -7,6 +7,7 @@
 
 #include "command/backfill_hold.h"
 #include "command/exit.h"
+#include "command/monitor.h"
 #include "config.h"
 #include "pg/backfill_table.h"
 
@@ -23,9 +24,10 @@ static inline bool backfill_share_has(const struct backfill_share *share, int32_
 
 /*
  * EXIT_DONE: all ranges of the share are complete, and the backfill's ranges (borrowed) say what
- * was written; EXIT_TEMPORARY: they are not; EXIT_CONFIG: a client can not be made.
+ * was written; EXIT_TEMPORARY: they are not; EXIT_CONFIG: a client can not be made. The monitor
+ * (borrowed) listens, or does not.
  */
-int backfill_load(const struct config *config, struct backfill *backfill,
+int backfill_load(struct monitor *monitor, struct backfill *backfill,
                   const struct backfill_share *share, struct backfill_hold *hold);
 
 #endif

@@ -15,9 +15,9 @@ int boot_exit_code(const struct err *err);
 /*
  * Enough files may be open for sockets to PostgreSQL and to some brokers; the limit is raised as
  * far as this process may, since nobody knows how many brokers there are. clients_count: of Kafka,
- * each with sockets of its own. EXIT_DONE or EXIT_CONFIG.
+ * each with sockets of its own; serves: HTTP. EXIT_DONE or EXIT_CONFIG.
  */
-int boot_limits(const struct config *config, int64_t clients_count);
+int boot_limits(const struct config *config, int64_t clients_count, bool serves);
 
 /* Connects and migrates or checks the schema, as SINK_MIGRATE says. EXIT_DONE, or the code to exit
  * with. */

@@ -11,6 +11,7 @@
 /* What is known at the moment. */
 struct health_facts {
     bool draining;
+    bool alone;               /* a backfill: it needs no group */
     bool member;              /* the group has given us our share, if only an empty one */
     int64_t postgres_away_ms; /* 0: it is there */
     int64_t kafka_away_ms;    /* 0: it is there */

@@ -1,5 +1,6 @@
 /*
- * What can be seen of a running sink from outside: HTTP's resources, filled from its parts.
+ * What can be seen of a running sink, or a backfill, from outside: HTTP's resources, filled from
+ * its parts.
  *
  * It only looks: the parts are the run's, and live longer. Thread: loop.
  */
@@ -10,11 +11,15 @@
 #include "command/history.h"
 #include "kafka/consumer.h"
 #include "ops/http.h"
+#include "ops/progress.h"
 
 struct monitor {
     const struct config *config; /* borrowed, as are the others */
     const struct dispatcher *dispatcher;
-    const struct consumer *consumer;
+    const struct consumer *consumer;              /* NULL: it is a backfill */
+    const int64_t *brokers_away_since_ms;         /* 0: one has answered since */
+    const struct progress *(*look)(void *opaque); /* of a backfill; NULL: it is none */
+    void *opaque;                                 /* look's */
     const bool *draining;
     int workers; /* threads that encode */
 

@@ -11,8 +11,10 @@
 struct health monitor_health(const struct monitor *monitor);
 
 /* The families of /metrics by partition, topic and table. */
-void monitor_put_topics(struct metrics *out, const struct dispatcher *dispatcher,
-                        const struct config *config);
+void monitor_put_topics(struct metrics *out, const struct monitor *monitor);
+
+/* The families of a backfill. */
+void monitor_put_backfill(struct metrics *out, const struct progress *progress);
 
 void monitor_fill_metrics(void *opaque, bool verbose, struct http_answer *answer);
 void monitor_fill_status(void *opaque, bool verbose, struct http_answer *answer);

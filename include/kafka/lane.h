@@ -13,6 +13,7 @@ struct lane {
     rd_kafka_t *client; /* borrowed */
     struct reader reader;
     struct assignment assignment;
+    int64_t brokers_away_since_ms;                      /* 0: one has answered since */
     void (*on_fatal)(void *opaque, const char *reason); /* librdkafka can't go on */
     void *opaque;
 
@@ -25,6 +26,7 @@ struct lane {
     struct fetching fetching;
     uv_prepare_t turn;
     uv_timer_t timer;
+    uint64_t read_count; /* when it was last looked whether brokers are away */
     bool closed;
 };
 

@@ -62,6 +62,7 @@ struct run {
     struct backfill backfill;
     struct backfill_share share;
     struct backfill_hold hold;
+    struct monitor monitor;
     PGconn *connection; /* NULL: none yet */
 };
 
@@ -355,9 +356,11 @@ static int load(struct run *run)
         return fail(&err);
     PQfinish(run->connection); /* the load may take days */
     run->connection = NULL;
-    if (is_share_complete(&run->backfill, &run->share))
+    if (is_share_complete(&run->backfill, &run->share)) {
+        monitor_abandon(&run->monitor);
         return end(run, EXIT_DONE);
-    return end(run, backfill_load(run->config, &run->backfill, &run->share, &run->hold));
+    }
+    return end(run, backfill_load(&run->monitor, &run->backfill, &run->share, &run->hold));
 }
 
 static int connect_and_run(struct run *run)
@@ -376,6 +379,24 @@ static int connect_and_run(struct run *run)
     return code;
 }
 
+/*
+ * Only when it was said where: by default it would be where the sink beside it serves, whose port
+ * may also have come to it with the sink's settings.
+ */
+static bool wants_http(const struct run *run)
+{
+    return getenv("SINK_HTTP_ADDRESS") && !run->options->dry_run;
+}
+
+static void listen_to_http(struct run *run)
+{
+    struct err err;
+
+    run->monitor = (struct monitor){.config = run->config, .fd = -1};
+    if (wants_http(run) && !monitor_listen(&run->monitor, run->config, &err))
+        log_warn("HTTP is not served", LOG_ERR(&err));
+}
+
 int command_backfill(const struct config *config, const void *backfill_options)
 {
     const struct backfill_options *options = backfill_options;
@@ -388,7 +409,8 @@ int command_backfill(const struct config *config, const void *backfill_options)
              LOG_STR("backfill", run.request.name), LOG_STR("topics", config->topics),
              LOG_STR("from", run.request.from_text), LOG_STR("to", run.request.to_text),
              LOG_STR("instance", config->instance_id));
-    code = boot_limits(config, options->parallel);
+    listen_to_http(&run);
+    code = boot_limits(config, options->parallel, run.monitor.fd >= 0);
     if (code == EXIT_DONE)
         code = boot_schema(config);
     if (code == EXIT_DONE)

@@ -80,13 +80,16 @@ struct load {
     struct watchdog watchdog;
     struct dead_letter_topic dead_letter_topic;
     struct progress_display display;
+    struct monitor *monitor; /* borrowed */
     struct progress progress;
     struct progress_range *pictures;
     enum load_state state;
+    bool draining;
     bool moved;     /* a position has, since the last turn */
     bool overtaken; /* somebody else has claimed a range of ours */
     int64_t started_ms;
-    int64_t read_ms; /* when PostgreSQL's time was backfill->now_ms */
+    int64_t read_ms;               /* when PostgreSQL's time was backfill->now_ms */
+    int64_t brokers_away_since_ms; /* in the eyes of all lanes; 0: one has answered since */
     int64_t signalled_ms;
     int64_t drain_deadline_ms;
     int exit_code;
@@ -107,6 +110,7 @@ static void close_all(struct load *load)
 {
     set_state(load, LOAD_CLOSING);
     progress_display_close(&load->display);
+    monitor_close(load->monitor);
     watchdog_close(&load->watchdog);
     backfill_hold_close(load->hold);
     dispatcher_close(&load->dispatcher);
@@ -139,6 +143,7 @@ static void stop(struct load *load)
         return;
     note_halted(load);
     set_state(load, LOAD_FLUSHING);
+    load->draining = true;
     load->exit_code = EXIT_TEMPORARY;
     watchdog_stop(&load->watchdog); /* the drain has its own deadline */
     load->drain_deadline_ms = clock_now_ms() + load->config->drain_timeout_ms;
@@ -335,10 +340,24 @@ static void on_turn(uv_prepare_t *turn)
     }
 }
 
+/* One that has nothing left to fetch is not asked. */
+static void note_brokers(struct load *load)
+{
+    int64_t since_ms = INT64_MAX;
+
+    for (size_t i = 0; i < load->lanes_count; i++) {
+        const struct lane *lane = &load->lanes[i].lane;
+        if (lane->assignment.partitions_count > 0 && lane->brokers_away_since_ms < since_ms)
+            since_ms = lane->brokers_away_since_ms;
+    }
+    load->brokers_away_since_ms = since_ms == INT64_MAX ? 0 : since_ms;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct load *load = timer->data;
 
+    note_brokers(load);
     if (load->state == LOAD_LOADING)
         check_ranges(load);
     if (load->state == LOAD_LOADING && load->overtaken)
@@ -451,6 +470,18 @@ static void assign_ranges(struct load *load)
     }
 }
 
+static void open_monitor(struct load *load)
+{
+    struct monitor *monitor = load->monitor;
+
+    monitor->dispatcher = &load->dispatcher;
+    monitor->brokers_away_since_ms = &load->brokers_away_since_ms;
+    monitor->look = look;
+    monitor->opaque = load;
+    monitor->draining = &load->draining;
+    monitor_open(monitor, &load->loop);
+}
+
 static void open_all(struct load *load)
 {
     open_handles(load);
@@ -462,6 +493,7 @@ static void open_all(struct load *load)
     watchdog_open(&load->watchdog, &load->loop, load->config, load->clients[0], &load->dispatcher);
     backfill_hold_open(load->hold, &load->loop, on_taken, load);
     assign_ranges(load);
+    open_monitor(load);
     progress_display_open(&load->display, &load->loop, look, load);
 }
 
@@ -486,6 +518,7 @@ static void log_summary(const struct load *load)
 static void finish_all(struct load *load)
 {
     log_summary(load);
+    monitor_finish(load->monitor);
     dispatcher_finish(&load->dispatcher);
     for (size_t i = 0; i < load->lanes_count; i++) {
         lane_finish(&load->lanes[i].lane);
@@ -542,11 +575,12 @@ static void take_share(struct load *load, const struct backfill_share *share)
     };
 }
 
-int backfill_load(const struct config *config, struct backfill *backfill,
+int backfill_load(struct monitor *monitor, struct backfill *backfill,
                   const struct backfill_share *share, struct backfill_hold *hold)
 {
     struct load load = {
-        .config = config,
+        .config = monitor->config,
+        .monitor = monitor,
         .backfill = backfill,
         .hold = hold,
         .started_ms = clock_now_ms(),
@@ -555,13 +589,14 @@ int backfill_load(const struct config *config, struct backfill *backfill,
     struct err err;
 
     take_share(&load, share);
-    process_set_workers(config);
+    monitor->workers = process_set_workers(load.config);
     if (create_clients(&load, &err)) {
         open_all(&load);
         uv_run(&load.loop, UV_RUN_DEFAULT);
         finish_all(&load);
     } else {
         log_error("Kafka can't be used", LOG_ERR(&err));
+        monitor_abandon(monitor);
         load.exit_code = boot_exit_code(&err);
     }
     destroy_clients(&load);

@@ -38,9 +38,8 @@ static int fail(const char *event, const struct err *err)
     return boot_exit_code(err);
 }
 
-int boot_limits(const struct config *config, int64_t clients_count)
+int boot_limits(const struct config *config, int64_t clients_count, bool serves)
 {
-    bool serves = strcmp(config->http_address, "off") != 0;
     rlim_t needed = FILES_MIN + (rlim_t)config->pool_max + (serves ? HTTP_FILES : 0) +
                     (rlim_t)(clients_count - 1) * CLIENT_FILES;
     struct rlimit limit = {0};
@@ -56,8 +55,9 @@ int boot_limits(const struct config *config, int64_t clients_count)
             "the limit of open files (ulimit -n) is %llu: at least %llu are needed with "
             "SINK_POOL_MAX=%lld, SINK_HTTP_ADDRESS=%s and %lld client%s of Kafka%s",
             (unsigned long long)limit.rlim_cur, (unsigned long long)needed,
-            (long long)config->pool_max, config->http_address, (long long)clients_count,
-            clients_count > 1 ? "s" : "", clients_count > 1 ? " (--parallel)" : "");
+            (long long)config->pool_max, serves ? config->http_address : "off",
+            (long long)clients_count, clients_count > 1 ? "s" : "",
+            clients_count > 1 ? " (--parallel)" : "");
     return fail("too few files", &err);
 }
 

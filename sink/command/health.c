@@ -30,9 +30,12 @@ static struct health_check check_server(const char *name, int64_t away_ms)
 
 static struct health_check check_group(const struct health_facts *facts)
 {
-    struct health_check check = {.name = "group", .ok = facts->member, .ready = facts->member};
+    bool ok = facts->member || facts->alone;
+    struct health_check check = {.name = "group", .ok = ok, .ready = ok};
 
-    if (!facts->member)
+    if (facts->alone)
+        snprintf(check.detail, sizeof(check.detail), "a backfill is in none");
+    else if (!facts->member)
         snprintf(check.detail, sizeof(check.detail), "waits for its share of the partitions");
     else if (facts->partitions_count == 0)
         snprintf(check.detail, sizeof(check.detail), "stands by, without a partition");

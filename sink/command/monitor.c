@@ -30,10 +30,12 @@ struct health monitor_health(const struct monitor *monitor)
 {
     return health_judge(&(struct health_facts){
         .draining = *monitor->draining,
-        .member = monitor->consumer->member,
-        .kafka_away_ms = age_ms(monitor->consumer->brokers_away_since_ms),
+        .alone = !monitor->consumer,
+        .member = monitor->consumer && monitor->consumer->member,
+        .kafka_away_ms = age_ms(*monitor->brokers_away_since_ms),
         .postgres_away_ms = age_ms(monitor->dispatcher->pool.away_since_ms),
-        .partitions_count = monitor->consumer->assignment.partitions_count,
+        .partitions_count = monitor->consumer ? monitor->consumer->assignment.partitions_count
+                                              : monitor->dispatcher->queues_count,
         .halted_count = count_queues(&monitor->dispatcher->queues[QUEUE_HALTED]),
     });
 }
@@ -79,6 +81,17 @@ static const struct http_resource resources[] = {
     {"/version", monitor_fill_version, "of the program and its libraries"},
 };
 
+/* What it has of a sink: no group, no lag, and no page, which shows both. */
+static const struct http_resource backfill_resources[] = {
+    {"/livez", fill_livez, "200 while it lives"},
+    {"/readyz", fill_readyz, "200 while it can do its work, else 503; ?verbose: why"},
+    {"/healthz", fill_livez, NULL},
+    {"/metrics", monitor_fill_metrics, "for Prometheus"},
+    {"/status", monitor_fill_status, "all that one looks for first"},
+    {"/config", monitor_fill_config, "the settings, secrets masked"},
+    {"/version", monitor_fill_version, "of the program and its libraries"},
+};
+
 bool monitor_listen(struct monitor *monitor, const struct config *config, struct err *err)
 {
     struct http_address address;
@@ -116,8 +129,10 @@ void monitor_open(struct monitor *monitor, uv_loop_t *loop)
     monitor->started_ms = clock_wall_ms();
     if (monitor->fd < 0)
         return;
-    http_open(&monitor->http, loop, monitor->fd,
-              &(struct http_service){resources, COUNT_OF(resources), monitor});
+    struct http_service service = {resources, COUNT_OF(resources), monitor};
+    if (!monitor->consumer)
+        service = (struct http_service){backfill_resources, COUNT_OF(backfill_resources), monitor};
+    http_open(&monitor->http, loop, monitor->fd, &service);
     uv_timer_init(loop, &monitor->timer);
     monitor->timer.data = monitor;
     uv_timer_start(&monitor->timer, on_sample, HISTORY_INTERVAL_MS, HISTORY_INTERVAL_MS);

@@ -31,15 +31,17 @@ static void put_build(struct metrics *out)
                     1);
 }
 
-static void put_instance(struct metrics *out, const struct config *config)
+static void put_instance(struct metrics *out, const struct monitor *monitor)
 {
-    bool exactly_once = config->delivery == CONFIG_EXACTLY_ONCE;
+    const struct config *config = monitor->config;
+    bool exactly_once = monitor->look || config->delivery == CONFIG_EXACTLY_ONCE;
 
     metrics_family(out, METRICS_GAUGE, "pgsluice_instance_info",
                    "Constant 1, labelled with the run mode, consumer group and delivery mode of "
                    "this instance.");
     metrics_integer(out,
-                    LABELS({"mode", "stream"}, {"group", config->group_id},
+                    LABELS({"mode", monitor->look ? "backfill" : "stream"},
+                           {"group", monitor->consumer ? config->group_id : ""},
                            {"delivery", exactly_once ? "exactly_once" : "at_least_once"}),
                     1);
 }
@@ -148,7 +150,6 @@ static void put_paused(struct metrics *out, const struct dispatcher *dispatcher)
 static void put_offset_commits(struct metrics *out, const struct monitor *monitor)
 {
     const struct dispatcher_totals *totals = &monitor->dispatcher->totals;
-    const struct committer *committer = &monitor->consumer->committer;
 
     metrics_family(out, METRICS_COUNTER, "pgsluice_offset_commits_total",
                    "Offset commits, by where and result.");
@@ -156,6 +157,9 @@ static void put_offset_commits(struct metrics *out, const struct monitor *monito
                     (int64_t)totals->flushes_count);
     metrics_integer(out, LABELS({"store", "postgres"}, {"result", "failure"}),
                     (int64_t)totals->failed_flushes_count);
+    if (!monitor->consumer)
+        return;
+    const struct committer *committer = &monitor->consumer->committer;
     metrics_integer(out, LABELS({"store", "kafka"}, {"result", "success"}),
                     (int64_t)committer->commits_count);
     metrics_integer(out, LABELS({"store", "kafka"}, {"result", "failure"}),
@@ -312,6 +316,13 @@ static void put_process(struct metrics *out)
                   (double)figures.open_files_limit);
 }
 
+static void put_group(struct metrics *out, const struct monitor *monitor)
+{
+    put_rebalances(out, &monitor->consumer->counts);
+    put_session(out, monitor->consumer);
+    put_fetched_ahead(out, monitor);
+}
+
 void monitor_fill_metrics(void *opaque, bool verbose, struct http_answer *answer)
 {
     const struct monitor *monitor = opaque;
@@ -321,12 +332,13 @@ void monitor_fill_metrics(void *opaque, bool verbose, struct http_answer *answer
     (void)verbose;
     answer->content_type = METRICS_CONTENT_TYPE;
     put_build(&out);
-    put_instance(&out, monitor->config);
+    put_instance(&out, monitor);
     put_health(&out, monitor);
-    monitor_put_topics(&out, monitor->dispatcher, monitor->config);
-    put_rebalances(&out, &monitor->consumer->counts);
-    put_session(&out, monitor->consumer);
-    put_fetched_ahead(&out, monitor);
+    monitor_put_topics(&out, monitor);
+    if (monitor->look)
+        monitor_put_backfill(&out, monitor->look(monitor->opaque));
+    if (monitor->consumer)
+        put_group(&out, monitor);
     put_paused(&out, monitor->dispatcher);
     put_offset_commits(&out, monitor);
     put_batches(&out, counters);

@@ -282,11 +282,14 @@ static size_t put_tables(struct metrics *out, const struct dispatcher *dispatche
     return dropped;
 }
 
-void monitor_put_topics(struct metrics *out, const struct dispatcher *dispatcher,
-                        const struct config *config)
+/* A backfill has no lag, and may have several ranges of a partition. */
+void monitor_put_topics(struct metrics *out, const struct monitor *monitor)
 {
-    size_t dropped = put_partitions(out, dispatcher, config) + put_tables(out, dispatcher);
+    const struct dispatcher *dispatcher = monitor->dispatcher;
+    size_t dropped = put_tables(out, dispatcher);
 
+    if (monitor->consumer)
+        dropped += put_partitions(out, dispatcher, monitor->config);
     for (size_t i = 0; i < COUNT_OF(topic_families); i++)
         dropped += put_topic_family(out, dispatcher, &topic_families[i]);
     metrics_gauge(out, "pgsluice_metrics_series_dropped",

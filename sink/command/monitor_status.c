@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "dispatch/intake.h"
 #include "dispatch/lag.h"
+#include "ops/progress_summary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +59,9 @@ static json_t *task_of(const struct dispatcher *dispatcher, const struct queue *
     char id[300];
     json_t *task = monitor_json_partition(queue);
 
-    snprintf(id, sizeof(id), "%s/%d", queue->route->topic, queue->partition);
+    int len = snprintf(id, sizeof(id), "%s/%d", queue->route->topic, queue->partition);
+    if (queue->end != INT64_MAX) /* of a backfill */
+        snprintf(id + len, sizeof(id) - (size_t)len, "/%d", queue->range);
     json_object_set_new(task, "id", monitor_json_text(id));
     json_object_set_new(task, "state", json_string(monitor_task_state(dispatcher, queue)));
     json_object_set_new(task, "position", monitor_json_count(queue->read_next));
@@ -147,9 +150,10 @@ static json_t *head_of(const struct monitor *monitor)
     json_t *status = json_object();
 
     json_object_set_new(status, "name", monitor_json_text(config->name));
-    json_object_set_new(status, "mode", json_string("stream"));
+    json_object_set_new(status, "mode", json_string(monitor->look ? "backfill" : "stream"));
     json_object_set_new(status, "version", json_string(PGSLUICE_VERSION));
-    json_object_set_new(status, "group", monitor_json_text(config->group_id));
+    json_object_set_new(status, "group",
+                        monitor->consumer ? monitor_json_text(config->group_id) : json_null());
     json_object_set_new(status, "state", json_string(state_of_all(monitor)));
     json_object_set_new(status, "worker_id", monitor_json_text(config->instance_id));
     json_object_set_new(status, "now", monitor_json_time(clock_wall_ms()));
@@ -168,8 +172,12 @@ void monitor_fill_status(void *opaque, bool verbose, struct http_answer *answer)
     (void)verbose;
     json_object_set_new(status, "checks", checks_of(monitor));
     json_object_set_new(status, "lag", monitor_json_count(monitor_lag(dispatcher)));
-    json_object_set_new(status, "lag_refreshed",
-                        monitor_json_time(monitor->consumer->watermarks.refreshed_ms));
+    json_object_set_new(
+        status, "lag_refreshed",
+        monitor_json_time(monitor->consumer ? monitor->consumer->watermarks.refreshed_ms : 0));
+    json_object_set_new(status, "backfill",
+                        monitor->look ? progress_json(monitor->look(monitor->opaque))
+                                      : json_null());
     json_object_set_new(status, "last_commit",
                         monitor_json_time(dispatcher->counters.committed_ms));
     json_object_set_new(status, "totals", totals_of(&dispatcher->totals));

@@ -27,6 +27,7 @@
 #include "kafka/dead_letter_topic.h"
 
 #include <assert.h>
+#include <string.h>
 #include <unistd.h>
 
 enum run_state {
@@ -228,6 +229,7 @@ static void open_monitor(struct run *run)
 {
     run->monitor.dispatcher = &run->dispatcher;
     run->monitor.consumer = &run->consumer;
+    run->monitor.brokers_away_since_ms = &run->consumer.brokers_away_since_ms;
     run->monitor.draining = &run->draining;
     monitor_open(&run->monitor, &run->loop);
 }
@@ -301,7 +303,7 @@ static int boot_monitor(struct run *run)
 static int boot(struct run *run)
 {
     struct err err;
-    int code = boot_limits(run->config, 1);
+    int code = boot_limits(run->config, 1, strcmp(run->config->http_address, "off") != 0);
 
     if (code == EXIT_DONE)
         code = boot_monitor(run);

@@ -40,6 +40,7 @@ static void on_topic_id(void *opaque, const char *topic, const char *id, size_t 
     struct lane *lane = opaque;
 
     (void)partitions_count;
+    lane->brokers_away_since_ms = 0;
     identity_take(lane->dispatcher, topic, id);
 }
 
@@ -67,6 +68,9 @@ static void on_error(struct lane *lane, rd_kafka_event_t *event)
         lane->on_fatal(lane->opaque, reason);
         return;
     }
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN &&
+        !lane->brokers_away_since_ms)
+        lane->brokers_away_since_ms = clock_now_ms();
     log_warn("Kafka", LOG_STR("code", rd_kafka_err2name(rd_kafka_event_error(event))),
              LOG_STR("reason", rd_kafka_event_error_string(event)));
 }
@@ -99,6 +103,9 @@ static void on_tick(uv_timer_t *timer)
     on_control(lane);
     if (lane->closed)
         return; /* a fatal error has closed everything */
+    if (lane->reader.records_count != lane->read_count)
+        lane->brokers_away_since_ms = 0;
+    lane->read_count = lane->reader.records_count;
     assignment_each(&lane->assignment, ask_again, lane);
     assignment_each(&lane->assignment, fetching_halt_faulty, &lane->fetching);
 }

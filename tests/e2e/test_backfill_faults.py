@@ -1,4 +1,4 @@
-"""A backfill while PostgreSQL or Kafka is away, and where its dead letters and topics are other than usual."""
+"""A backfill while PostgreSQL or Kafka is away, with other dead letters and topics than usual, and as it is seen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from checksum import read_topic
 from dead_letters import messages, place
 from faults import slow_flushes
+from http_client import SERVED, Web
 
 PARTITIONS = 4
 SMALL = {
@@ -19,14 +20,14 @@ SMALL = {
 }
 
 
-def start_slowly(kafka, postgres, names, start_sink, **options):
+def start_slowly(kafka, postgres, names, start_sink, env=None):
     """More than its memory holds; it has written something when this returns."""
     kafka.create_topic(names.topic, PARTITIONS)
     history.create_table(postgres, names.table)
     kafka.produce_orders(names.topic, 24_000, note_bytes=1_000)
     slow_flushes(postgres, names.table, before_ms=20, after_ms=20)
     command = "backfill --from earliest --parallel 2 --json"
-    run = start_sink(kafka, postgres=postgres, command=command, env=SMALL, **options)
+    run = start_sink(kafka, postgres=postgres, command=command, env={**SMALL, **(env or {})})
     run.wait_for(lambda: backfills.written(postgres, run.name) > 0, 60, "it writes")
     return run
 
@@ -94,3 +95,28 @@ def test_topics_by_a_regular_expression(of, kafka1, postgres, names, start_sink)
     assert run.start().wait_exit() == 0
     assert postgres.scalar(f"SELECT count(*) FROM {names.table}") == 2_000
     assert {one["topic"] for one in backfills.summary(run)["partitions"]} == {first, second}
+
+
+def test_it_is_seen_by_http(kafka1, postgres, names, start_sink):
+    """How far it is, and that it is ready. Where the address is taken it does without."""
+    run = start_slowly(kafka1, postgres, names, start_sink, SERVED)
+    web = Web(run)
+    assert (web.get("/livez").status, web.get("/readyz").status) == (200, 200)
+    assert web.get("/lag").status == 404, "it has none"
+    status = web.json("/status")
+    assert (status["mode"], status["state"], status["group"]) == ("backfill", "RUNNING", None)
+    assert status["backfill"]["offsets_in_range"] == 24_000
+    assert len({task["id"] for task in status["tasks"]}) == len(status["tasks"]) > PARTITIONS, "two ranges of each"
+    metrics = web.metrics()
+    assert metrics["pgsluice_backfill_records_expected"] == 24_000
+    assert 0 < metrics["pgsluice_backfill_records_total"] < 24_000
+    assert metrics['pgsluice_backfill_partitions{state="loading"}'] > 0
+    assert sum(v for name, v in metrics.items() if name.startswith("pgsluice_backfill_partitions")) == PARTITIONS
+    assert metrics["pgsluice_backfill_start_timestamp_seconds"] > 1.7e9
+    assert metrics["pgsluice_backfill_completion_timestamp_seconds"] == 0
+    names_of = [line.split()[2] for line in web.get("/metrics").body.splitlines() if line.startswith("# TYPE")]
+    assert len(names_of) == len(set(names_of))
+    words = "backfill --from earliest --name other --to 0"
+    taken = start_sink(kafka1, command=words, env={"SINK_HTTP_ADDRESS": f"127.0.0.1:{web.port}"})
+    assert taken.wait_exit() == 0 and '"HTTP is not served"' in taken.log_text()
+    assert run.terminate() == 75

@@ -42,6 +42,17 @@ static void a_standby_is_ready(void **state)
     assert_false(health_judge(&facts).ready);
 }
 
+static void a_backfill_needs_no_group(void **state)
+{
+    struct health_facts facts = {.alone = true, .partitions_count = 3};
+    struct health health = health_judge(&facts);
+
+    (void)state;
+    assert_true(health.ready && check_of(&health, "group")->ok);
+    facts.halted_count = 1;
+    assert_false(health_judge(&facts).ready);
+}
+
 static void a_short_outage_fails_the_check_and_not_the_pod(void **state)
 {
     struct health_facts facts = well;
@@ -85,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_well),
         cmocka_unit_test(a_standby_is_ready),
+        cmocka_unit_test(a_backfill_needs_no_group),
         cmocka_unit_test(a_short_outage_fails_the_check_and_not_the_pod),
         cmocka_unit_test(who_drains_is_not_ready),
         cmocka_unit_test(a_halted_partition_is_told),
