@@ -373,7 +373,7 @@ def all_at_once(faults, watch):
     for fault in faults:
         watch.strike(fault)
     watch.wait(faults)
-    return faults, {"Absent", "LagStale"}
+    return faults, {"Absent", "BackfillStalled", "LagStale"}
 
 
 def kafka_away(kafka, watch):
@@ -393,7 +393,7 @@ def one_after_the_other(faults, watch, kafka):
         watch.wait([fault])
         fault.mend()
         is_over(watch.prometheus)
-    return [*faults, kafka_away(kafka, watch)], {"Absent"}
+    return [*faults, kafka_away(kafka, watch)], {"Absent", "BackfillStalled"}
 
 
 def without_data(prometheus):
