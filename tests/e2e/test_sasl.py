@@ -14,6 +14,7 @@ from process import free_port
 HOST, USER = "localhost", "sink"
 CONFIG = 78
 FIRST, SECOND = "first-secret", "second-secret"
+OLD = 5_000  # records of a backfill
 PREFIX = "test_"  # of the topics and groups that it may read, which are named after their tests
 REAUTH_MS = 1_500  # a session that has not logged in again by then is ended
 
@@ -144,20 +145,38 @@ def test_rights_that_are_missing_are_named(kafka, postgres, orders, names, start
     assert rows(postgres, names.table) == [0, 1]
 
 
+def start_backfill(kafka, connection, topic, start_sink, env):
+    """More than its memory holds, in two lanes; it can not write before the connection's transaction ends."""
+    kafka.create_topic(topic, 1)
+    kafka.produce(topic, [Record(b'{"id": %d, "note": "%05000d"}' % (i, i), None, 0) for i in range(OLD)])
+    connection.execute(f"LOCK TABLE {topic} IN SHARE MODE")
+    command = "backfill --from earliest --parallel 2 --json"
+    return start_sink(kafka, topics=topic, command=command, env={**env, "SINK_MEMORY_LIMIT": "16MiB"})
+
+
 def test_the_password_is_rotated(kafka, postgres, orders, names, start_sink, tmp_path):
-    """The broker has the new one first, and ends sessions of the former; then the file follows. The last test:
-    the others use the first password."""
+    """The broker has the new one first, and ends sessions of the former; then the file follows: of a sink, and of
+    each lane of a backfill that goes on beside it. The last test: the others use the first password."""
     file = tmp_path / "password"
     replace(file, FIRST)
     env = {**kafka.environment, "KAFKA_SASL_PASSWORD_FILE": file}
     sink = start_sink(kafka, env=env)
     sink.wait_until_caught_up(orders)
-    kafka.set_password(SECOND)
-    sink.wait_for_log("SASL authentication error")
-    replace(file, SECOND)
-    sink.wait_for_log('"login of Kafka has changed"')
+    old = f"{orders}_old"
+    postgres.query(f"CREATE TABLE {old} (id int)")
+    with postgres.connect() as connection, connection.transaction():
+        backfill = start_backfill(kafka, connection, old, start_sink, env)
+        kafka.set_password(SECOND)
+        for one in (sink, backfill):
+            one.wait_for_log("SASL authentication error")
+        replace(file, SECOND)
+        changed = "login of Kafka has changed"
+        sink.wait_for(lambda: len(events(sink, changed)) == 1, what="the new login")
+        backfill.wait_for(lambda: len(events(backfill, changed)) == 2, what="a new login of both lanes")
     kafka.produce(orders, [record(1)])
     sink.wait_until_caught_up(orders)
     assert sink.terminate() == 0
     assert rows(postgres, names.table) == [0, 1]
-    assert not any(secret in sink.log_text() for secret in (FIRST, SECOND))
+    assert backfill.wait_exit() == 0
+    assert rows(postgres, old) == list(range(OLD))
+    assert not any(secret in one.log_text() for secret in (FIRST, SECOND) for one in (sink, backfill))
