@@ -12,6 +12,7 @@ from faults import slow_flushes
 from http_client import SERVED, Web
 
 PARTITIONS = 4
+RECORDS = 24_000
 SMALL = {
     "SINK_POOL_MAX": 2,
     "SINK_BATCH_SIZE": 500,
@@ -20,14 +21,23 @@ SMALL = {
 }
 
 
-def start_slowly(kafka, postgres, names, start_sink, env=None):
-    """More than its memory holds; it has written something when this returns."""
+def make(kafka, postgres, names):
+    """More than its memory holds."""
     kafka.create_topic(names.topic, PARTITIONS)
     history.create_table(postgres, names.table)
-    kafka.produce_orders(names.topic, 24_000, note_bytes=1_000)
+    kafka.produce_orders(names.topic, RECORDS, note_bytes=1_000)
     slow_flushes(postgres, names.table, before_ms=20, after_ms=20)
+
+
+def start(kafka, postgres, start_sink, env=None):
     command = "backfill --from earliest --parallel 2 --json"
-    run = start_sink(kafka, postgres=postgres, command=command, env={**SMALL, **(env or {})})
+    return start_sink(kafka, postgres=postgres, command=command, env={**SMALL, **(env or {})})
+
+
+def start_slowly(kafka, postgres, names, start_sink):
+    """It has written something when this returns."""
+    make(kafka, postgres, names)
+    run = start(kafka, postgres, start_sink)
     run.wait_for(lambda: backfills.written(postgres, run.name) > 0, 60, "it writes")
     return run
 
@@ -97,26 +107,34 @@ def test_topics_by_a_regular_expression(of, kafka1, postgres, names, start_sink)
     assert {one["topic"] for one in backfills.summary(run)["partitions"]} == {first, second}
 
 
-def test_it_is_seen_by_http(kafka1, postgres, names, start_sink):
-    """How far it is, and that it is ready. Where the address is taken it does without."""
-    run = start_slowly(kafka1, postgres, names, start_sink, SERVED)
-    web = Web(run)
+def look_at(web):
     assert (web.get("/livez").status, web.get("/readyz").status) == (200, 200)
     assert web.get("/lag").status == 404, "it has none"
     status = web.json("/status")
-    assert (status["mode"], status["state"], status["group"]) == ("backfill", "RUNNING", None)
-    assert status["backfill"]["offsets_in_range"] == 24_000
-    assert len({task["id"] for task in status["tasks"]}) == len(status["tasks"]) > PARTITIONS, "two ranges of each"
+    assert (status["mode"], status["group"]) == ("backfill", None)
+    assert status["backfill"]["offsets_left"] == RECORDS
+    assert len({task["id"] for task in status["tasks"]}) == 2 * PARTITIONS
     metrics = web.metrics()
-    assert metrics["pgsluice_backfill_records_expected"] == 24_000
-    assert 0 < metrics["pgsluice_backfill_records_total"] < 24_000
-    assert metrics['pgsluice_backfill_partitions{state="loading"}'] > 0
+    assert metrics["pgsluice_backfill_records_expected"] == RECORDS
+    assert metrics["pgsluice_backfill_records_total"] == 0
     assert sum(v for name, v in metrics.items() if name.startswith("pgsluice_backfill_partitions")) == PARTITIONS
     assert metrics["pgsluice_backfill_start_timestamp_seconds"] > 1.7e9
     assert metrics["pgsluice_backfill_completion_timestamp_seconds"] == 0
-    names_of = [line.split()[2] for line in web.get("/metrics").body.splitlines() if line.startswith("# TYPE")]
-    assert len(names_of) == len(set(names_of))
-    words = "backfill --from earliest --name other --to 0"
-    taken = start_sink(kafka1, command=words, env={"SINK_HTTP_ADDRESS": f"127.0.0.1:{web.port}"})
-    assert taken.wait_exit() == 0 and '"HTTP is not served"' in taken.log_text()
-    assert run.terminate() == 75
+    families = [line.split()[2] for line in web.get("/metrics").body.splitlines() if line.startswith("# TYPE")]
+    assert len(families) == len(set(families))
+
+
+def test_it_is_seen_by_http(kafka1, postgres, names, start_sink):
+    """How far it is, and that it is ready. Where the address is taken it does without."""
+    make(kafka1, postgres, names)
+    with postgres.connect() as connection, connection.transaction():
+        connection.execute(f"LOCK TABLE {names.table} IN SHARE MODE")
+        run = start(kafka1, postgres, start_sink, SERVED)
+        web = Web(run)
+        loading = 'pgsluice_backfill_partitions{state="loading"}'
+        run.wait_for(lambda: web.metrics().get(loading) == PARTITIONS, what="all of it is claimed")
+        look_at(web)
+        words = "backfill --from earliest --name other --to 0"
+        taken = start_sink(kafka1, command=words, env={"SINK_HTTP_ADDRESS": f"127.0.0.1:{web.port}"})
+        assert taken.wait_exit() == 0 and '"HTTP is not served"' in taken.log_text()
+    assert_loaded(kafka1, postgres, names, run)

@@ -73,7 +73,7 @@ static enum err_class class_of(struct bound bound, bool until_live, int64_t to, 
     end.to = to;
     bool possible = plan_check_end(&end, &request, &err);
     assert_int_equal(possible, err.class == ERR_NONE);
-    strcpy(text, err.text);
+    memcpy(text, err.text, sizeof(err.text));
     return err.class;
 }
 
