@@ -73,8 +73,9 @@ struct config {
     char *instance_id;          /* SINK_INSTANCE_ID: default: host name */
     enum config_migrate migrate;
     int64_t lag_interval_ms;
-    bool kafka_exporter_names; /* SINK_KAFKA_EXPORTER_NAMES */
-    char *http_address;        /* SINK_HTTP_ADDRESS: host:port or off */
+    int64_t history_interval_ms; /* 0: none is written */
+    bool kafka_exporter_names;   /* SINK_KAFKA_EXPORTER_NAMES */
+    char *http_address;          /* SINK_HTTP_ADDRESS: host:port or off */
 
     struct config_property *properties; /* KAFKA_*, as given */
     size_t properties_count;

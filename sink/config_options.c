@@ -173,6 +173,10 @@ const struct option config_options[] = {
             "free one; or off."},
     {"SINK_LAG_INTERVAL_MS", GROUP_LOGGING, OPTION_MILLISECONDS, FIELD(lag_interval_ms, "30000"),
      .min = 500, .max = 3600000, .doc = "How often Kafka is asked for the ends of the partitions."},
+    {"SINK_HISTORY_INTERVAL_MS", GROUP_LOGGING, OPTION_MILLISECONDS,
+     FIELD(history_interval_ms, "30000"), .min = 0, .max = 3600000,
+     .doc = "How often lag and activity are written to pgsluice.consumer_lag_history, for the "
+            "views over it, through a connection of its own; 0: never."},
     {"SINK_KAFKA_EXPORTER_NAMES", GROUP_LOGGING, OPTION_FLAG, FIELD(kafka_exporter_names, "off"),
      .choices = flags,
      .doc = "Lag in /metrics also as kafka_exporter calls it, kafka_consumergroup_lag, for "

@@ -78,7 +78,10 @@ struct queue {
         moved_ms; /* when something came to it after idleness, its state changed, a flush ended */
     struct err halted;              /* why */
     struct offsets_written written; /* since it was assigned */
+    int64_t assigned_ms;            /* Unix time, as are the next two */
+    int64_t consumed_ms;            /* a batch was opened or closed; 0: none yet */
     int64_t committed_ms; /* Unix time of its last commit; 0: none since it was assigned */
+    int64_t latency_ms;   /* of the record committed last, since its timestamp; -1: not known */
     struct queue_end log_end;
     uint64_t records_count; /* read since it was assigned */
     int64_t ready_us;       /* when a flush could first begin with its first batch */

@@ -30,6 +30,9 @@ bool client_check(rd_kafka_t *client, const struct config *config, int64_t timeo
 /* How often the group has given us up for want of heartbeats, since the start. Thread: any. */
 uint64_t client_session_timeouts(void);
 
+/* Kafka's name for us: client.id. free() ends it. */
+char *client_id(const struct config *config);
+
 /* SINK_TOPICS as a subscription; rd_kafka_topic_partition_list_destroy ends it. */
 rd_kafka_topic_partition_list_t *client_topics(const struct config *config);
 

@@ -40,8 +40,8 @@ static int fail(const char *event, const struct err *err)
 
 int boot_limits(const struct config *config, int64_t clients_count, bool serves)
 {
-    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max + (serves ? HTTP_FILES : 0) +
-                    (rlim_t)(clients_count - 1) * CLIENT_FILES;
+    rlim_t needed = FILES_MIN + (rlim_t)config->pool_max + (config->history_interval_ms > 0) +
+                    (serves ? HTTP_FILES : 0) + (rlim_t)(clients_count - 1) * CLIENT_FILES;
     struct rlimit limit = {0};
     struct err err;
 

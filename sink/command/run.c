@@ -20,6 +20,7 @@
 #include "command/first_start.h"
 #include "command/monitor.h"
 #include "command/process.h"
+#include "command/sampler.h"
 #include "command/watchdog.h"
 #include "dispatch/intake.h"
 #include "kafka/consumer.h"
@@ -55,6 +56,7 @@ struct run {
     struct dead_letter_topic dead_letter_topic;
     struct credentials credentials;
     struct monitor monitor;
+    struct sampler sampler;
     bool draining;
     enum run_state state;
     int64_t started_ms;
@@ -79,6 +81,7 @@ static void close_all(struct run *run)
 {
     set_state(run, RUN_CLOSING);
     monitor_close(&run->monitor);
+    sampler_close(&run->sampler);
     watchdog_close(&run->watchdog);
     dispatcher_close(&run->dispatcher);
     consumer_close(&run->consumer);
@@ -91,6 +94,14 @@ static void close_all(struct run *run)
     credentials_close(&run->credentials);
 }
 
+/* The last sample shows what the partitions were left at. */
+static void leave(struct run *run)
+{
+    sampler_end(&run->sampler);
+    consumer_leave(&run->consumer);
+    set_state(run, RUN_LEAVING);
+}
+
 static void step_drain(struct run *run)
 {
     if (run->state == RUN_FLUSHING && intake_is_empty(&run->dispatcher) &&
@@ -98,11 +109,10 @@ static void step_drain(struct run *run)
         consumer_commit(&run->consumer);
         set_state(run, RUN_TELLING);
     }
-    if (run->state == RUN_TELLING && !consumer_is_committing(&run->consumer)) {
-        consumer_leave(&run->consumer);
-        set_state(run, RUN_LEAVING);
-    }
-    if (run->state == RUN_LEAVING && consumer_has_left(&run->consumer))
+    if (run->state == RUN_TELLING && !consumer_is_committing(&run->consumer))
+        leave(run);
+    if (run->state == RUN_LEAVING && consumer_has_left(&run->consumer) &&
+        !sampler_is_busy(&run->sampler))
         close_all(run);
 }
 
@@ -112,8 +122,7 @@ static void give_up(struct run *run)
 {
     log_warn("drain timeout", LOG_INT("drain_timeout_ms", run->config->drain_timeout_ms),
              LOG_STR("note", "what was not written will be read again"));
-    consumer_leave(&run->consumer);
-    set_state(run, RUN_LEAVING);
+    leave(run);
 }
 
 static void on_drain_tick(uv_timer_t *timer)
@@ -234,6 +243,14 @@ static void open_monitor(struct run *run)
     monitor_open(&run->monitor, &run->loop);
 }
 
+static void open_sampler(struct run *run)
+{
+    run->sampler.config = run->config;
+    run->sampler.dispatcher = &run->dispatcher;
+    run->sampler.consumer = &run->consumer;
+    sampler_open(&run->sampler, &run->loop);
+}
+
 static void open_all(struct run *run)
 {
     struct dispatcher_hooks hooks;
@@ -253,6 +270,7 @@ static void open_all(struct run *run)
     dispatcher_open(&run->dispatcher, &run->loop, run->config, &hooks);
     watchdog_open(&run->watchdog, &run->loop, run->config, run->client, &run->dispatcher);
     open_monitor(run);
+    open_sampler(run);
     if (!consumer_subscribe(&run->consumer, &err)) {
         log_error("can't subscribe", LOG_ERR(&err));
         run->exit_code = boot_exit_code(&err);
@@ -269,6 +287,7 @@ static void finish_all(struct run *run)
 {
     log_summary(run);
     monitor_finish(&run->monitor);
+    sampler_finish(&run->sampler);
     dispatcher_finish(&run->dispatcher);
     consumer_finish(&run->consumer);
     credentials_finish(&run->credentials);

@@ -36,6 +36,7 @@ void counters_take(const struct batch *batch)
     counters->records += batch->count;
     counters->bytes += batch->bytes;
     batch->queue->records_count += batch->count;
+    batch->queue->consumed_ms = clock_wall_ms();
 }
 
 void counters_close(struct dispatcher *dispatcher, const struct batch *batch,
@@ -77,6 +78,16 @@ static void add_latency(const struct batch *batch, int64_t now_ms)
     }
 }
 
+/* The last record's. Clocks differ: none is negative. */
+static void note_latency(const struct batch *batch, int64_t now_ms)
+{
+    uint32_t count = part_records_count(batch);
+    int64_t timestamp_ms = count > 0 ? batch->records[batch->first + count - 1].timestamp_ms : -1;
+
+    if (timestamp_ms >= 0)
+        batch->queue->latency_ms = now_ms > timestamp_ms ? now_ms - timestamp_ms : 0;
+}
+
 static void commit_batch(const struct batch *batch, int64_t now_ms)
 {
     struct counters_route *counters = &batch->queue->route->counters;
@@ -85,6 +96,7 @@ static void commit_batch(const struct batch *batch, int64_t now_ms)
     counters->dead_letters += batch->part.dead_count;
     counters->results[COUNTERS_COMMITTED]++;
     batch->queue->committed_ms = now_ms;
+    note_latency(batch, now_ms);
     add_latency(batch, now_ms);
 }
 

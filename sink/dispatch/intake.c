@@ -273,6 +273,7 @@ static struct batch *open_batch(struct dispatcher *dispatcher, struct queue *que
     batch->opened_ms = clock_now_ms();
     batch->has_headers = queue->wants_headers;
     batch->leader_epoch = queue->reading_epoch;
+    queue->consumed_ms = clock_wall_ms();
     if (TAILQ_EMPTY(&queue->batches))
         queue->moved_ms = batch->opened_ms;
     TAILQ_INSERT_TAIL(&queue->batches, batch, entry);

@@ -184,6 +184,7 @@ struct route *ownership_route(struct dispatcher *dispatcher, const char *topic)
 static struct queue *assign(struct dispatcher *dispatcher, struct queue *queue)
 {
     queue->moved_ms = clock_now_ms();
+    queue->assigned_ms = clock_wall_ms();
     TAILQ_INSERT_TAIL(&dispatcher->queues[QUEUE_UNROUTED], queue, entry);
     dispatcher->queues_count++;
     identity_refresh(dispatcher, queue->route);

@@ -33,6 +33,7 @@ struct queue *queue_create(struct route *route, int32_t partition)
     queue->confirmed = -1;
     queue->leader_epoch = -1;
     queue->reading_epoch = -1;
+    queue->latency_ms = -1;
     queue->log_end = (struct queue_end){.offset = -1, .read_to = -1};
     TAILQ_INIT(&queue->batches);
     return queue;

@@ -93,12 +93,19 @@ static bool set_default(rd_kafka_conf_t *conf, const struct config *config, cons
     return user_value(config, name) || set(conf, name, value, err);
 }
 
+char *client_id(const struct config *config)
+{
+    const char *value = user_value(config, "client.id");
+
+    return value ? memory_strdup(value) : memory_printf("pgsluice-%s", config->instance_id);
+}
+
 static bool set_client_id(rd_kafka_conf_t *conf, const struct config *config, struct err *err)
 {
-    char *client_id = memory_printf("pgsluice-%s", config->instance_id);
-    bool done = set_default(conf, config, "client.id", client_id, err);
+    char *id = client_id(config);
+    bool done = set_default(conf, config, "client.id", id, err);
 
-    free(client_id);
+    free(id);
     return done;
 }
 

@@ -281,7 +281,7 @@ def test_silent_kafka(
 def test_a_limit_of_open_files_that_is_too_low(
     mock: MockKafka, database: Postgres
 ) -> None:
-    """Whatever the limit, the start ends with words, never with an assertion; from 56 on it runs."""
+    """Whatever the limit, the start ends with words, never with an assertion; from 57 on it runs."""
     database.query("CREATE TABLE orders (id int)")
     mock.create_topic("orders", 1)
     env = {
@@ -291,18 +291,18 @@ def test_a_limit_of_open_files_that_is_too_low(
         "KAFKA_GROUP_ID": "few-files",
         "SINK_TOPICS": "orders",
     }
-    for limit in (16, 30, 55):
+    for limit in (16, 30, 56):
         command = f"ulimit -n {limit}; exec {sink_program()} run"
         result = subprocess.run(
             ["bash", "-c", command], env=env, capture_output=True, text=True, timeout=30
         )
         assert result.returncode == CONFIG, result.stderr
-        for part in ("ulimit -n", f"is {limit}", "at least 56", "SINK_POOL_MAX=8"):
+        for part in ("ulimit -n", f"is {limit}", "at least 57", "SINK_POOL_MAX=8"):
             assert part in result.stdout + result.stderr
-    command = f"ulimit -n 87; exec {sink_program()} backfill --from earliest --parallel 3"
+    command = f"ulimit -n 88; exec {sink_program()} backfill --from earliest --parallel 3"
     result = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, timeout=30)
     assert result.returncode == CONFIG, result.stderr
-    assert "at least 88" in result.stdout + result.stderr and "3 clients of Kafka" in result.stdout + result.stderr
+    assert "at least 89" in result.stdout + result.stderr and "3 clients of Kafka" in result.stdout + result.stderr
 
 
 def test_the_lowest_limit_of_open_files_is_enough(
@@ -313,11 +313,12 @@ def test_the_lowest_limit_of_open_files_is_enough(
     for topic in topics:
         database.query(f"CREATE TABLE {topic} (id int)")
         mock.create_topic(topic, 1)
-    sink = start_sink(mock, topics=",".join(topics), postgres=database, env={"SINK_POOL_MIN": 8})
+    env = {"SINK_POOL_MIN": 8, "SINK_HISTORY_INTERVAL_MS": 100}
+    sink = start_sink(mock, topics=",".join(topics), postgres=database, env=env)
     sink.wait_for(lambda: len(list(Path(f"/proc/{sink.pid}/fd").iterdir())) > 20, what="files")
     connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'pgsluice/%%'"
-    sink.wait_for(lambda: database.scalar(connections) == 8, what="8 connections")
-    assert len(list(Path(f"/proc/{sink.pid}/fd").iterdir())) <= 56
+    sink.wait_for(lambda: database.scalar(connections) == 9, what="8 connections and that of the history")
+    assert len(list(Path(f"/proc/{sink.pid}/fd").iterdir())) <= 57
     soft, hard = resource.prlimit(sink.pid, resource.RLIMIT_NOFILE)
     assert soft == hard
     assert sink.terminate() == DONE

@@ -84,6 +84,11 @@ def test_only_what_is_missing(
         "DROP FUNCTION pgsluice.advance(text, text[], int[], bigint[], bigint[], bigint[], int[]);"
         "DROP FUNCTION pgsluice.advance_backfill; DROP TABLE pgsluice.backfills CASCADE;"
         "DROP TABLE pgsluice.backfill_ranges;"
+        "DROP VIEW pgsluice.v_consumer_alerts, pgsluice.v_consumer_performance_monitor,"
+        " pgsluice.v_consumer_activity_monitoring; DROP TABLE pgsluice.consumer_settings, pgsluice.consumer_instances,"
+        " pgsluice.consumer_instance_history, pgsluice.consumer_lag_history, pgsluice.consumer_partitions;"
+        "DROP FUNCTION pgsluice.sample_instance; DROP FUNCTION pgsluice.sample_partitions;"
+        "DROP FUNCTION pgsluice.prune_consumer_history;"
         "ALTER TABLE pgsluice.offsets DROP COLUMN lost_count, DROP COLUMN first_offset;"
         "DROP TABLE pgsluice.dead_letters; DELETE FROM pgsluice.migrations WHERE version >= 2"
     )
