@@ -32,7 +32,7 @@ true
 
 {{/* A name that holds a secret: it may not stand in a workload for everybody to read. */}}
 {{- define "pgsluice.isSecret" -}}
-{{- if regexMatch "^(PGPASSWORD|KAFKA_.*(PASSWORD|SECRET|_PEM|_JAAS_CONFIG|OAUTHBEARER_CONFIG))$" . -}}
+{{- if regexMatch "^(PGPASSWORD|KAFKA_.*(PASSWORD|PASSPHRASE|SECRET|_PEM|_JAAS_CONFIG|OAUTHBEARER_CONFIG))$" . -}}
 true
 {{- end -}}
 {{- end -}}
