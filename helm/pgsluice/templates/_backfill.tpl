@@ -11,7 +11,6 @@
 {{- end -}}
 
 {{- define "pgsluice.backfillPod" -}}
-{{- $variables := include "pgsluice.sinkVariables" . | fromYaml -}}
 {{- $args := include "pgsluice.backfillArgs" . | fromYamlArray -}}
 metadata:
   {{- include "pgsluice.podMetadata" (dict "root" . "component" "backfill") | nindent 2 }}
@@ -24,7 +23,7 @@ spec:
   {{- toYaml . | nindent 2 }}
   {{- end }}
   containers:
-  - {{ include "pgsluice.container" (dict "root" . "name" "pgsluice" "args" $args "variables" $variables "secrets" .Values.secrets "resources" .Values.resources) | nindent 4 | trim }}
+  - {{ include "pgsluice.sinkContainer" (dict "root" . "args" $args) | nindent 4 | trim }}
   {{- with include "pgsluice.sinkVolumes" . | trim }}
   volumes:
   {{- . | nindent 2 }}

@@ -225,9 +225,9 @@ right", and checks.yaml fails once with all of them.
 {{- if and .Values.backfill.to .Values.backfill.untilLive }}
 - backfill.to and backfill.untilLive are two ends: leave one out
 {{- end }}
-{{- range $name := list "hpa" "keda" "podMonitor" "serviceMonitor" "prometheusRule" "dashboard" "service" -}}
+{{- range $name := list "hpa" "keda" "serviceMonitor" "prometheusRule" "dashboard" "service" -}}
 {{- if (get $.Values $name).enabled }}
-- {{ $name }}.enabled is for mode stream: a backfill ends by itself, and serves nothing
+- {{ $name }}.enabled is for mode stream: a backfill is a Job that ends by itself
 {{- end }}
 {{- end }}
 {{- if eq .Values.workload.kind "StatefulSet" }}

@@ -40,7 +40,7 @@ podSelector:
   matchExpressions:
   - {key: app.kubernetes.io/component, operator: In, values: {{ toJson .components }}}
 policyTypes: [Ingress, Egress]
-{{- if has "sink" .components }}
+{{- if not (has "migrate" .components) }}
 ingress:
 - ports:
   - {port: {{ .root.Values.http.port }}, protocol: TCP}

@@ -6,17 +6,19 @@ httpGet: {path: {{ .path }}, port: http}
 {{ toYaml .probe }}
 {{- end -}}
 
+{{/* (dict "root" $ "args" ["run"]): the container that moves records, a replica's or a backfill's. */}}
 {{- define "pgsluice.sinkContainer" -}}
-{{- $variables := include "pgsluice.sinkVariables" . | fromYaml -}}
-{{ include "pgsluice.container" (dict "root" . "name" "pgsluice" "args" (list "run") "variables" $variables "secrets" .Values.secrets "resources" .Values.resources) }}
+{{- $values := .root.Values -}}
+{{- $variables := include "pgsluice.sinkVariables" .root | fromYaml -}}
+{{ include "pgsluice.container" (dict "root" .root "name" "pgsluice" "args" .args "variables" $variables "secrets" $values.secrets "resources" $values.resources) }}
 ports:
-- {name: http, containerPort: {{ .Values.http.port }}, protocol: TCP}
+- {name: http, containerPort: {{ $values.http.port }}, protocol: TCP}
 startupProbe:
-  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" .Values.probes.startup) | nindent 2 }}
+  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" $values.probes.startup) | nindent 2 }}
 livenessProbe:
-  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" .Values.probes.liveness) | nindent 2 }}
+  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" $values.probes.liveness) | nindent 2 }}
 readinessProbe:
-  {{- include "pgsluice.probe" (dict "path" "/readyz" "probe" .Values.probes.readiness) | nindent 2 }}
+  {{- include "pgsluice.probe" (dict "path" "/readyz" "probe" $values.probes.readiness) | nindent 2 }}
 {{- end -}}
 
 {{- define "pgsluice.spread" -}}
@@ -50,7 +52,7 @@ spec:
   {{- toYaml . | nindent 2 }}
   {{- end }}
   containers:
-  - {{ include "pgsluice.sinkContainer" . | nindent 4 | trim }}
+  - {{ include "pgsluice.sinkContainer" (dict "root" . "args" (list "run")) | nindent 4 | trim }}
   {{- with .Values.extraContainers }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

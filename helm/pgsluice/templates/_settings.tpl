@@ -75,10 +75,9 @@ the cores, which in a container are the node's.
 {{- end }}
 {{- end -}}
 
-{{/* What the chart itself sets for those that move records. A backfill serves nothing. */}}
+{{/* What the chart itself sets for those that move records. */}}
 {{- define "pgsluice.ownVariables" -}}
-{{- $address := ternary (printf "%s:%v" .Values.http.address .Values.http.port) "off" (eq .Values.mode "stream") -}}
-SINK_HTTP_ADDRESS: {value: {{ $address | quote }}}
+SINK_HTTP_ADDRESS: {value: {{ printf "%s:%v" .Values.http.address .Values.http.port | quote }}}
 {{- with dig "limits" "cpu" "" .Values.resources }}
 {{- if not (hasKey $.Values.config "SINK_WORKERS") }}
 SINK_WORKERS: {value: {{ include "pgsluice.workers" . | quote }}}
