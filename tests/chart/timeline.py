@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import Callable, Mapping, Sequence
 
@@ -52,6 +53,13 @@ class Plot:
         return [text(self.x(each), self.bottom + 18, f"{each:.0f} s", "middle", "faint") for each in times]
 
 
+def round_most(most: float) -> float:
+    """So much or a little more, of which a quarter is a round number."""
+    quarter = max(most, 1e-9) / 4
+    power = 10 ** math.floor(math.log10(quarter))
+    return 4 * power * next(step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10) if step * power >= quarter)
+
+
 def text(x: float, y: float, words: str, anchor: str = "start", css: str = "") -> str:
     kind = f' class="{css}"' if css else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(words)}</text>'
@@ -73,8 +81,10 @@ def draw(title: str, plots: Sequence[Mapping[str, Sequence[Point]]], marks: Sequ
     shapes: list[str] = []
     top = float(TITLE_HEIGHT + 12)
     for series in plots:
-        plot = Plot(top + 20, seconds, 1.1 * max(y for line in series.values() for _, y in line))
-        shapes += legend(list(series), top + 8) + plot.axes(lambda value: f"{value:,.0f}")
+        plot = Plot(top + 20, seconds, round_most(max(y for line in series.values() for _, y in line)))
+        shapes += legend(list(series), top + 8) + plot.axes(
+            lambda value: f"{value:,.4g}" if value < 10 else f"{value:,.0f}"
+        )
         shapes += [plot.line(line, colour) for line, colour in zip(series.values(), COLOURS)]
         for number, (at, _) in enumerate(marks, 1):
             shapes += [plot.mark(at), text(plot.x(at) + 3, plot.top + 10, str(number), css="faint")]

@@ -113,7 +113,7 @@ class IndexedJob:
             open_one = index not in self.running and index not in self.complete | self.failed
             if open_one and len(self.running) < self.spec["parallelism"] and not self.gave_up:
                 self.running[index] = self.cluster.pod(self.manifest, JOB_COMPLETION_INDEX=str(index))
-                self.running[index].begin()
+                self.running[index].start()
 
     def action(self, pod: Pod, code: int) -> str:
         """Of the first rule that fits, else Count."""

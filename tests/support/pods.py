@@ -241,7 +241,7 @@ class Ended(NamedTuple):
 
 
 class Pod:
-    """Init containers one after the other, then one container; kept alive unless it is a Job's."""
+    """Init containers one after the other, then one container; started again when it dies, unless it is a Job's."""
 
     def __init__(self, cluster: PodCluster, name: str, address: str, spec: Manifest, extra: Mapping[str, str]) -> None:
         self.cluster, self.name, self.address, self.spec, self.extra = cluster, name, address, spec, extra
@@ -264,7 +264,7 @@ class Pod:
         """The exit code of the first init container that fails, else of its container."""
         code = self._run_init(deadline_s)
         if code == 0:
-            self.begin()
+            self._launch()
             code = self.child.wait(deadline_s)
         return code
 
@@ -275,13 +275,10 @@ class Pod:
                 return code
         return 0
 
-    def begin(self) -> None:
-        """Only its container, with nobody who looks after it."""
-        self._child = self.container.start()
-
-    # --- a replica's --------------------------------------------------------------------------------------------
+    # --- one that is looked after -------------------------------------------------------------------------------
 
     def start(self) -> "Pod":
+        """Does not wait for anything but its init containers."""
         assert self._run_init(START_LIMIT_S) == 0
         self._launch()
         self._thread = threading.Thread(target=self._look_after, name=self.name, daemon=True)
@@ -295,9 +292,11 @@ class Pod:
         self._child = self.container.start()
 
     def _look_after(self) -> None:
-        """Until it is to end: what has died starts again, and the probes are asked when they are due."""
+        """Until it is to end: a replica that has died starts again, and the probes are asked when they are due."""
         while not self._stop.wait(TICK_S):
             if not self.child.alive:
+                if self.spec.get("restartPolicy", "Always") == "Never":
+                    return
                 self.restarts += 1
                 self._launch()
             for name in self._due():
@@ -305,12 +304,15 @@ class Pod:
 
     def _due(self) -> list[str]:
         """Startup alone until it has passed; then the other two."""
-        startup = self.probes["startup"]
-        wanted = ["liveness", "readiness"] if startup.passed else ["startup"]
+        if not self.probes:
+            return []
+        wanted = ["liveness", "readiness"] if self.probes["startup"].passed else ["startup"]
         return [name for name in wanted if time.monotonic() >= self.probes[name].due]
 
     def _probe(self, probe: Probe) -> None:
         outcome = probe.ask(self.address)
+        if not self.child.alive:
+            return  # a Job's has ended, a replica's starts again: nobody is to be judged by that
         self.outcomes.append(outcome)
         if probe.name == "readiness":
             self.ready_since = (self.ready_since or outcome.at) if probe.passed else None

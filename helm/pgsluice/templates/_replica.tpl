@@ -8,17 +8,16 @@ httpGet: {path: {{ .path }}, port: http}
 
 {{/* (dict "root" $ "args" ["run"]): the container that moves records, a replica's or a backfill's. */}}
 {{- define "pgsluice.sinkContainer" -}}
-{{- $values := .root.Values -}}
 {{- $variables := include "pgsluice.sinkVariables" .root | fromYaml -}}
-{{ include "pgsluice.container" (dict "root" .root "name" "pgsluice" "args" .args "variables" $variables "secrets" $values.secrets "resources" $values.resources) }}
+{{ include "pgsluice.container" (dict "root" .root "name" "pgsluice" "args" .args "variables" $variables "secrets" .root.Values.secrets "resources" .root.Values.resources) }}
 ports:
-- {name: http, containerPort: {{ $values.http.port }}, protocol: TCP}
+- {name: http, containerPort: {{ .root.Values.http.port }}, protocol: TCP}
 startupProbe:
-  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" $values.probes.startup) | nindent 2 }}
+  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" .root.Values.probes.startup) | nindent 2 }}
 livenessProbe:
-  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" $values.probes.liveness) | nindent 2 }}
+  {{- include "pgsluice.probe" (dict "path" "/livez" "probe" .root.Values.probes.liveness) | nindent 2 }}
 readinessProbe:
-  {{- include "pgsluice.probe" (dict "path" "/readyz" "probe" $values.probes.readiness) | nindent 2 }}
+  {{- include "pgsluice.probe" (dict "path" "/readyz" "probe" .root.Values.probes.readiness) | nindent 2 }}
 {{- end -}}
 
 {{- define "pgsluice.spread" -}}
