@@ -131,7 +131,10 @@ def probes(pods: Sequence[Pod]) -> dict[str, Any]:
         name: sum(o.probe == name for pod in pods for o in pod.outcomes)
         for name in ("startup", "liveness", "readiness")
     }
-    refused = {name: [o.detail for pod in pods for o in pod.failures(name)] for name in ("liveness", "readiness")}
+    refused = {
+        name: [f"{pod.name} {o.detail}" for pod in pods for o in pod.failures(name)]
+        for name in ("liveness", "readiness")
+    }
     return {"asked": asked, "refused": refused}
 
 

@@ -174,6 +174,7 @@ class Outcome(NamedTuple):
     probe: str
     ok: bool
     detail: str
+    start: int  # how often the container had been started again
 
 
 class Probe:
@@ -194,14 +195,14 @@ class Probe:
         self.failures = 0
         self.passed = False
 
-    def ask(self, address: str) -> Outcome:
+    def ask(self, address: str, start: int) -> Outcome:
         """A status from 200 to 399 is a success."""
         now = time.monotonic()
         self.due = now + self.period_s
         ok, detail = self._get(address)
         self.failures = 0 if ok else self.failures + 1
         self.passed = ok or (self.passed and self.failures < self.failure_threshold)
-        return Outcome(now, self.name, ok, detail)
+        return Outcome(now, self.name, ok, detail, start)
 
     @property
     def failed(self) -> bool:
@@ -310,7 +311,7 @@ class Pod:
         return [name for name in wanted if time.monotonic() >= self.probes[name].due]
 
     def _probe(self, probe: Probe) -> None:
-        outcome = probe.ask(self.address)
+        outcome = probe.ask(self.address, self.restarts)
         if not self.child.alive:
             return  # a Job's has ended, a replica's starts again: nobody is to be judged by that
         self.outcomes.append(outcome)
@@ -333,10 +334,10 @@ class Pod:
         return since is not None and time.monotonic() - since >= seconds
 
     def failures(self, probe: str) -> list[Outcome]:
-        """Of liveness or readiness, behind its first success since the pod was started."""
+        """Of liveness or readiness, behind the first success of each start."""
         asked = [outcome for outcome in self.outcomes if outcome.probe == probe]
-        first = next((at for at, outcome in enumerate(asked) if outcome.ok), len(asked))
-        return [outcome for outcome in asked[first:] if not outcome.ok]
+        passed = {outcome.start: outcome.at for outcome in reversed(asked) if outcome.ok}
+        return [each for each in asked if not each.ok and each.at > passed.get(each.start, each.at)]
 
     # --- its end ------------------------------------------------------------------------------------------------
 
