@@ -7,13 +7,15 @@ import backfills
 import history
 import pytest
 from cluster import Record
+from faults import IMPATIENT, slow_flushes
 from load import Load
 from postgres import Postgres
 from releases import SINK, TABLE, TOPIC, prepare, released
 from wait import wait_until
 
 PARTITIONS = 12
-QUICK = {"KAFKA_SESSION_TIMEOUT_MS": "6000", "KAFKA_HEARTBEAT_INTERVAL_MS": "500"}
+# Small flushes, so that a pod that is killed or evicted is at work.
+SMALL = {"SINK_BATCH_SIZE": "500"}
 
 
 @pytest.fixture
@@ -25,10 +27,10 @@ def empty_postgres():
 
 
 @pytest.fixture
-def topic(kafka3):
-    kafka3.create_topic(TOPIC, PARTITIONS)
+def topic(kafka1):
+    kafka1.create_topic(TOPIC, PARTITIONS)
     yield TOPIC
-    kafka3.delete_topic(TOPIC)
+    kafka1.delete_topic(TOPIC)
 
 
 def position(postgres):
@@ -48,13 +50,13 @@ def assert_probed(pod):
 
 
 @pytest.mark.limit(150)
-def test_rolled_killed_and_scaled(kafka3, empty_postgres, topic):
-    with released("stream", kafka3, empty_postgres, QUICK) as release:
+def test_rolled_killed_and_scaled(kafka1, empty_postgres, topic):
+    with released("stream", kafka1, empty_postgres, IMPATIENT) as release:
         release.migrate()
-        replicas = release.replicas(min_ready_s=1)
+        replicas = release.replicas(min_ready_s=0.5)
         replicas.scale(replicas.asked_for)
         first = list(replicas.pods)
-        with Load(kafka3, topic, rate=4_000, poison_every=499) as load:
+        with Load(kafka1, topic, rate=4_000, poison_every=499) as load:
             wait_for_progress(empty_postgres)
             replicas.roll()
             assert not set(first) & set(replicas.pods)
@@ -63,9 +65,9 @@ def test_rolled_killed_and_scaled(kafka3, empty_postgres, topic):
             replicas.scale(1)
             history.assert_prefix(empty_postgres, SINK, topic, TABLE)
             load.stop()
-        ends = kafka3.end_offsets(topic)
+        ends = kafka1.end_offsets(topic)
         wait_until(lambda: position(empty_postgres) == sum(ends.values()), 60, "caught up")
-        found = history.assert_exactly_once(kafka3, topic, empty_postgres, TABLE, sink=SINK)
+        found = history.assert_exactly_once(kafka1, topic, empty_postgres, TABLE, sink=SINK)
         for pod in first:
             assert_probed(pod)
         for pod in replicas.former:
@@ -74,19 +76,22 @@ def test_rolled_killed_and_scaled(kafka3, empty_postgres, topic):
 
 
 @pytest.mark.limit(120)
-def test_a_backfill_whose_pods_are_killed_and_evicted(kafka3, empty_postgres, topic):
+def test_a_backfill_whose_pods_are_killed_and_evicted(kafka1, empty_postgres, topic):
     """By index: one is killed, one evicted, one has dead letters."""
-    kafka3.produce_orders(topic, 120_000)
-    kafka3.produce(topic, [Record(b"no order", partition=0)])
-    with released("backfill", kafka3, empty_postgres) as release:
+    kafka1.produce_orders(topic, 120_000)
+    kafka1.produce(topic, [Record(b"no order", partition=0)])
+    slow_flushes(empty_postgres, TABLE, before_ms=20, after_ms=20)
+    with released("backfill", kafka1, empty_postgres, SMALL) as release:
         release.migrate()
         job = release.job().start()
         wait_until(lambda: backfills.written(empty_postgres, "everything") > 0, 60, "it writes", 0.01)
         job.running[1].child.kill()
         job.evict(2)
         job.wait(60)
-        bounds = {partition: (0, end) for partition, end in kafka3.end_offsets(topic).items()}
-        rows = backfills.loaded(kafka3, topic, empty_postgres, TABLE, bounds)
+        bounds = {partition: (0, end) for partition, end in kafka1.end_offsets(topic).items()}
+        rows = backfills.loaded(kafka1, topic, empty_postgres, TABLE, bounds)
         assert (job.complete, job.failed) == ({1, 2}, {0}), job.exits
         assert (0, 65) in job.exits, "dead letters fail the index, after all is loaded"
+        assert (2, 75) in job.exits, "an eviction met it at work"
+        assert job.counted == {0: 0, 1: 1, 2: 0}, "an eviction is no failure"
         print(f"{rows} rows; exits {job.exits}, counted {job.counted}")
