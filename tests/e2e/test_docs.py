@@ -31,6 +31,11 @@ NO_COMMANDS = ("", "text")  # pictures, and what a command has printed
 # (page, a part of the block): why it is not run here. It is only read by the shell.
 ELSEWHERE = {
     ("README.md", "./dev demo"): "installs packages; test_docs.py of integration looks whether dev has the commands",
+    ("docs/deploying.md", "systemctl enable"): "./dev package does it, in a bare Debian with its systemd",
+    ("docs/deploying.md", "docker build"): "Docker is not here; ./dev image makes the same without, and runs it",
+    ("docs/deploying.md", "skopeo copy"): "there is no registry",
+    ("docs/deploying.md", "docker compose"): "Docker is not here; integration/test_compose.py reads the file",
+    ("docs/deploying.md", "helm install"): "there is no cluster; ./dev chart looks at what it renders",
     ("docs/security.md", "CREATE ROLE sink"): "tests/support/role.py makes it, for every end-to-end test",
     ("docs/security.md", "kafka-acls.sh"): "wants a broker with an authorizer, as e2e/test_sasl.py has it",
     ("docs/from-kafka-connect.md", "http://connect:8083"): "Kafka Connect is not here",
@@ -55,8 +60,10 @@ class Reader:
         (folder / "exports").touch()
 
     def _tools(self) -> None:
-        """On the reader's PATH: the program, which notes its process id, and Kafka's tools."""
-        scripts = {"pgsluice": f'[ "$1" != run ] || echo $$ >running\nexec {sink_program()} "$@"'}
+        """On the reader's PATH: the program, whose run has a port and notes its process id, and Kafka's tools."""
+        scripts = {
+            "pgsluice": f'[ "$1" != run ] || {{ echo $$ >running; export SINK_HTTP_ADDRESS={self.http}; }}\nexec {sink_program()} "$@"'
+        }
         for name in TOOLS:
             scripts[f"kafka-{name}.sh"] = f'exec {shlex.join(self.kafka.tool_argv(name))} "$@"'
         (self.folder / "bin").mkdir()
@@ -67,12 +74,13 @@ class Reader:
 
     @property
     def environment(self) -> dict[str, str]:
+        environment = clean_environment()
+        del environment["SINK_HTTP_ADDRESS"]
         return {
-            **clean_environment(),
+            **environment,
             "HOME": str(self.folder),
             "PATH": f"{self.folder}/bin:{self.postgres.bindir}:{os.environ['PATH']}",
             "PGPORT": str(self.postgres.port),
-            "SINK_HTTP_ADDRESS": self.http,
         }
 
     def follow(self, block: Block) -> None:
