@@ -86,7 +86,8 @@ class Reader:
     def follow(self, block: Block) -> None:
         text = block.text.replace("localhost:9092", self.kafka.bootstrap).replace("localhost:8080", self.http)
         if block.language == "sql":
-            self.postgres.psql("-h", "localhost", "-U", "sink", "-d", "shop", input_text=text)
+            user = "postgres" if "CREATE ROLE" in text else "sink"
+            self.postgres.psql("-h", "localhost", "-U", user, "-d", "shop", input_text=text)
         elif text.rstrip().endswith("pgsluice run"):
             self._start(block, text)
         else:
