@@ -15,7 +15,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
-enum { HTTP_CONNECTIONS = 64 }; /* at most, so that many files */
+enum { HTTP_CONNECTIONS = 320 }; /* at most, so that many files */
 
 struct MHD_Daemon;
 struct MHD_Response;
@@ -38,7 +38,7 @@ struct http_resource {
 struct http_cached {
     struct MHD_Response *response; /* NULL: none */
     unsigned status;
-    int64_t made_ms;
+    int64_t stale_us; /* then it is made anew */
 };
 
 struct http_peer;
@@ -54,7 +54,8 @@ struct http {
     struct MHD_Daemon *daemon;
     struct http_peer_list peers; /* who is connected, in the order of their coming */
     size_t peers_count;
-    int crowded_runs; /* for so many runs it looks often: connections were short */
+    uint64_t came_count; /* since the start */
+    int crowded_runs;    /* for so many runs it looks often: connections were short */
     uv_poll_t poll;
     uv_timer_t timer;
 };

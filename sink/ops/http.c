@@ -5,8 +5,12 @@
  *   WATCHING --readable--> run --> RESTING --REST_MIN_MS to REST_MAX_MS--> WATCHING
  *
  * The rest is what keeps a flood of requests from the data: the longer the run, the longer, so that
- * short runs get one part in SHARE of the loop's time. Answers are kept for FRESH_MS, so that a
- * flood costs few of them.
+ * short runs get one part in SHARE of the loop's time. Answers are kept for FRESH_MS, or
+ * FRESH_SHARE times as long as they take to make, so that a flood costs few of them.
+ *
+ * libmicrohttpd accepts ACCEPTED at a time. With a rest behind each, those who come in numbers
+ * would wait in line for a second, and the probe with them; hence it is run again while there are
+ * more.
  *
  * libmicrohttpd's own timeout counts from the last byte, so one byte now and then would keep a
  * connection for ever; and with all connections taken it accepts none, so the slow would keep out
@@ -34,6 +38,9 @@ enum {
     PEERS_SPARE = 8, /* free connections from which on the oldest goes */
     REQUEST_BYTES = 8 * 1024,
     FRESH_MS = 250, /* an answer is given again */
+    FRESH_SHARE = 50,
+    ACCEPTED = 10,
+    RUN_US = 1000, /* behind it, who comes waits for the next run */
     CROWDED_RUNS = 3,
 };
 
@@ -87,6 +94,7 @@ static void add_peer(struct http *http, struct MHD_Connection *connection, void 
     peer->came_ms = clock_now_ms();
     TAILQ_INSERT_TAIL(&http->peers, peer, entry);
     http->peers_count++;
+    http->came_count++;
     *context = peer;
     if (http->peers_count <= HTTP_CONNECTIONS - PEERS_SPARE)
         return;
@@ -175,17 +183,26 @@ static void drop_cached(struct http_cached *cached)
     *cached = (struct http_cached){0};
 }
 
+static int64_t fresh_until(int64_t began_us, int64_t made_us)
+{
+    int64_t by_cost_us = (made_us - began_us) * FRESH_SHARE;
+
+    return made_us + (by_cost_us > FRESH_MS * 1000 ? by_cost_us : FRESH_MS * 1000);
+}
+
 static void refresh(const struct http *http, size_t index, bool verbose)
 {
     struct http_cached *cached = &http->cached[index][verbose];
     struct http_answer answer = new_answer(MHD_HTTP_OK);
 
-    if (cached->response && clock_now_ms() - cached->made_ms < FRESH_MS)
+    int64_t now_us = clock_now_us();
+
+    if (cached->response && now_us < cached->stale_us)
         return;
     drop_cached(cached);
     http->resources[index].fill(http->opaque, verbose, &answer);
-    *cached = (struct http_cached){
-        .response = make_response(&answer), .status = answer.status, .made_ms = clock_now_ms()};
+    *cached = (struct http_cached){.response = make_response(&answer), .status = answer.status};
+    cached->stale_us = fresh_until(now_us, clock_now_us());
 }
 
 /* The answer comes before a body is read: there should be none. */
@@ -228,10 +245,14 @@ static void rest(struct http *http, int64_t ran_us)
 static void run(struct http *http)
 {
     int64_t began_us = clock_now_us();
+    uint64_t came_before;
 
     http->crowded_runs -= http->crowded_runs > 0;
     drop_slow(http);
-    MHD_run(http->daemon);
+    do {
+        came_before = http->came_count;
+        MHD_run(http->daemon);
+    } while (http->came_count - came_before >= ACCEPTED && clock_now_us() - began_us < RUN_US);
     rest(http, clock_now_us() - began_us);
 }
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128, PORT_MAX = 65535 };
+enum { BACKLOG = 1024, PORT_MAX = 65535 };
 
 static bool is_port(const char *text)
 {

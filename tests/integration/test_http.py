@@ -6,14 +6,16 @@ import json
 import socket
 import subprocess
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-from cluster import Record
+from cluster import Record, support_program
 from fixtures import Names
 from http_client import SERVED, Web
 from mock import MockKafka
 from postgres import Postgres
+from process import Child
 from sink import Sink
 from wait import wait_until
 
@@ -26,9 +28,7 @@ def produce(kafka: MockKafka, topic: str, partition: int, values: list[bytes]) -
 
 
 @pytest.fixture
-def sink(
-    mock: MockKafka, postgres: Postgres, names: Names, start_sink: Callable[..., Sink]
-) -> Iterator[Sink]:
+def sink(mock: MockKafka, postgres: Postgres, names: Names, start_sink: Callable[..., Sink]) -> Iterator[Sink]:
     """One that has written ten records, and is ready."""
     mock.create_topic(names.topic, 2)
     postgres.query(f"CREATE TABLE {names.topic} (id int)")
@@ -65,9 +65,7 @@ def test_what_is_not_there_or_not_allowed(sink: Sink) -> None:
     assert int(head.headers["Content-Length"]) > 0
 
 
-def test_a_halted_partition_is_not_ready(
-    sink: Sink, mock: MockKafka, names: Names, postgres: Postgres
-) -> None:
+def test_a_halted_partition_is_not_ready(sink: Sink, mock: MockKafka, names: Names, postgres: Postgres) -> None:
     """And it is again when the table is mended."""
     web = Web(sink)
     postgres.query(f"ALTER TABLE {names.topic} RENAME TO {names.topic}_gone")
@@ -106,9 +104,7 @@ def test_a_replica_without_a_partition_is_ready(
     assert texts == ["[+] group    has 1 partitions", "[+] group    stands by, without a partition"]
 
 
-def test_a_port_that_is_taken(
-    sink: Sink, mock: MockKafka, start_sink: Callable[..., Sink]
-) -> None:
+def test_a_port_that_is_taken(sink: Sink, mock: MockKafka, start_sink: Callable[..., Sink]) -> None:
     """The start ends with words that name the setting."""
     port = Web(sink).port
     second = start_sink(mock, env={"SINK_HTTP_ADDRESS": f"127.0.0.1:{port}"})
@@ -181,6 +177,31 @@ def test_odd_requests(sink: Sink, request_bytes: bytes) -> None:
             pass
     assert not answer.startswith(b"HTTP/1.1 200"), answer
     assert web.get("/livez").status == 200
+
+
+def open_files(sink: Sink) -> int:
+    return len(list(Path(f"/proc/{sink.pid}/fd").iterdir()))
+
+
+def test_a_drain_goes_on_beside_a_flood(
+    sink: Sink, mock: MockKafka, postgres: Postgres, names: Names, tmp_path: Path
+) -> None:
+    """64 who ask without end, 200 who never finish, and the probe. ./dev bench http measures what they cost."""
+    usual = open_files(sink)
+    program = support_program("x").parent.parent / "bench" / "http_attack"
+    argv = [str(program), str(Web(sink).port), "64", "200", "50"]
+    attack = Child(argv, tmp_path / "attack.log", pipes=True)
+    sink.wait_for(lambda: open_files(sink) > usual + 200, what="all are there")
+    mock.produce_orders(names.topic, 30_000)
+    sink.wait_until_caught_up(names.topic)
+    assert postgres.scalar(f"SELECT count(*) FROM {names.topic}") == 30_010
+    sink.wait_for(lambda: open_files(sink) > usual, what="they are still there")
+    attack.stdin.close()
+    figures = json.loads(attack.stdout.readline())
+    attack.stop()
+    assert figures["answered"] > 0 and figures["probes"] > 0
+    sink.wait_for(lambda: open_files(sink) <= usual + 1, what="nothing is left of them")
+    assert Web(sink).get("/livez").status == 200
 
 
 # --- Metrics --------------------------------------------------------------------------------------
