@@ -6,7 +6,7 @@
   ./dev bench workloads --only W2,W3 --rounds 9
 
 Sections: workloads (W1 to W8 next to the limits), latency, sustained (ten minutes of a steady load),
-growth, peers (with --peers), first.
+growth, peers (with --peers), first, http (who asks beside a drain).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import attack  # noqa: E402
 import backlog  # noqa: E402
 import contest  # noqa: E402
 import docs  # noqa: E402
@@ -43,7 +44,7 @@ from process import unwind_on_terminate  # noqa: E402
 from run import FAILURES  # noqa: E402
 from testbed import Testbed  # noqa: E402
 
-SECTIONS = ("workloads", "latency", "sustained", "growth", "peers", "first")
+SECTIONS = ("workloads", "latency", "sustained", "growth", "peers", "first", "http")
 DEFAULT_SECTIONS = ("workloads", "latency", "sustained", "growth")
 GROWTH_ROUNDS, QUICK_GROWTH_ROUNDS = 3, 1
 GROWTH_RECORDS, QUICK_GROWTH_RECORDS = 1_000_000, 300_000
@@ -112,12 +113,22 @@ def measure_peers(bed: Testbed, canary: Canary, options: argparse.Namespace) -> 
     return {"peers": contest.measure(bed, canary, rounds, options.quick).as_json()}
 
 
+def measure_http(bed: Testbed, canary: Canary, options: argparse.Namespace) -> dict[str, Any]:
+    if bed.is_mock:
+        report.say("\nHTTP is left out: the mock keeps too few records.")
+        return {}
+    rounds = options.rounds or (attack.QUICK_ROUNDS if options.quick else attack.ROUNDS)
+    records = attack.QUICK_RECORDS if options.quick else attack.RECORDS
+    return {"http": attack.measure(bed, canary, rounds, records).as_json()}
+
+
 MEASURES = {
     "workloads": measure_workloads,
     "latency": measure_latency,
     "sustained": measure_sustained,
     "growth": measure_growth,
     "peers": measure_peers,
+    "http": measure_http,
 }
 
 

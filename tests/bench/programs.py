@@ -18,7 +18,7 @@ def bench_program(name: str) -> Path:
 
 def missing() -> list[Path]:
     """Programs that were not built."""
-    names = ("poll_query", "copy_rows", "consume_drop", "bench_encode", "produce_rows")
+    names = ("poll_query", "copy_rows", "consume_drop", "bench_encode", "produce_rows", "http_attack")
     needed = [sink_program(), support_program("produce_orders"), *map(bench_program, names)]
     return [program for program in needed if not os.access(program, os.X_OK)]
 
