@@ -52,65 +52,94 @@ def is_wider_than_the_screen(page: Page) -> bool:
     return bool(page.value(f"document.documentElement.scrollWidth > {page.width}"))
 
 
+@pytest.fixture
+def screens(browser: Browser, sink: Sink) -> dict[str, Page]:
+    """The page on a desktop and on a phone, where it is light and where it is dark."""
+    url = f"http://127.0.0.1:{Web(sink).port}/"
+    sizes = {"desktop": {}, "phone": {"width": 390, "height": 844}}
+    return {
+        f"{device}-{'dark' if dark else 'light'}": browser.open(url, dark=dark, **size)
+        for device, size in sizes.items()
+        for dark in (False, True)
+    }
+
+
+def wait_on_all(screens: dict[str, Page], expression: str, deadline_s: float = 30.0) -> None:
+    for page in screens.values():
+        page.wait_for(expression, deadline_s)
+
+
+def keep_all(screens: dict[str, Page], name: str) -> None:
+    for screen, page in screens.items():
+        assert not is_wider_than_the_screen(page), (name, screen)
+        keep(page, f"{name}-{screen}")
+
+
+def says(element: str, text: str) -> str:
+    return f"document.getElementById({json.dumps(element)}).innerText === {json.dumps(text)}"
+
+
+def click_through(page: Page) -> None:
+    """All partitions, and back to those that are furthest behind."""
+    rows = "document.querySelectorAll('#partitions tr').length"
+    assert page.value(rows) == 20
+    page.click("#more")
+    assert page.value(rows) == PARTITIONS
+    assert not is_wider_than_the_screen(page)
+    page.click("#more")
+    assert page.value(rows) == 20
+
+
 def test_the_page(
-    browser: Browser,
+    screens: dict[str, Page],
     sink: Sink,
     mock: MockKafka,
     own_postgres: Postgres,
     start_sink: Callable[..., Sink],
 ) -> None:
-    url = f"http://127.0.0.1:{Web(sink).port}/"
-    desktop = browser.open(url)
-    phone = browser.open(url, width=390, height=844, dark=True)
+    desktop = screens["desktop-light"]
 
     # Data flows.
-    desktop.wait_for("document.getElementById('state').innerText === 'RUNNING'")
+    wait_on_all(screens, says("state", "RUNNING"))
     produce(mock, 100)
-    written = f"{100 * PARTITIONS:,} since the start"
-    desktop.wait_for(f"document.getElementById('rows').innerText === {json.dumps(written)}")
-    desktop.wait_for("document.getElementById('lag').innerText === '0'")
-    desktop.wait_for("document.getElementById('commit').innerText.endsWith(' s ago')")
-    assert desktop.text("#name") == "orders-sink"
-    assert desktop.text("#partitions-title") == f"Partitions ({PARTITIONS})"
-    assert desktop.text("#errors") == "none"
-    rows = "document.querySelectorAll('#partitions tr').length"
-    assert desktop.value(rows) == 20
-    desktop.click("#more")
-    assert desktop.value(rows) == PARTITIONS
-    desktop.click("#more")
-    assert desktop.value(rows) == 20
-    desktop.wait_for("document.querySelectorAll('#lag-line path').length === 2")
-    phone.wait_for("document.querySelectorAll('#lag-line path').length === 2")
-    assert not is_wider_than_the_screen(desktop)
-    assert not is_wider_than_the_screen(phone)
-    colour = "getComputedStyle(document.body).backgroundColor"
-    assert desktop.value(colour) != phone.value(colour)
-    keep(desktop, "page-desktop-light")
-    keep(phone, "page-phone-dark")
+    wait_on_all(screens, says("rows", f"{100 * PARTITIONS:,} since the start"))
+    wait_on_all(screens, says("lag", "0"))
+    wait_on_all(screens, "document.getElementById('commit').innerText.endsWith(' s ago')")
+    wait_on_all(screens, "document.querySelectorAll('#lag-line path').length === 2")
+    for page in screens.values():
+        assert page.text("#name") == "orders-sink"
+        assert page.text("#partitions-title") == f"Partitions ({PARTITIONS})"
+        assert page.text("#errors") == "none"
+        click_through(page)
+    colours = {name: page.value("getComputedStyle(document.body).backgroundColor") for name, page in screens.items()}
+    assert colours["desktop-light"] == colours["phone-light"] != colours["desktop-dark"] == colours["phone-dark"]
+    keep_all(screens, "flows")
 
     # PostgreSQL is away.
     own_postgres.stop()
-    desktop.wait_for("document.getElementById('checks').innerText.includes('not ok postgres')")
-    desktop.wait_for("document.getElementById('state').innerText === 'RETRYING'")
-    desktop.wait_for("document.getElementById('errors').innerText !== 'none'")
+    wait_on_all(screens, "document.getElementById('checks').innerText.includes('not ok postgres')")
+    wait_on_all(screens, says("state", "RETRYING"))
+    wait_on_all(screens, "document.getElementById('errors').innerText !== 'none'")
     produce(mock, 10)
-    behind = f"{10 * PARTITIONS:,}"
-    desktop.wait_for(f"document.getElementById('lag').innerText === {json.dumps(behind)}")
-    phone.wait_for(f"document.getElementById('lag').innerText === {json.dumps(behind)}")
-    keep(desktop, "page-desktop-outage")
-    keep(phone, "page-phone-outage")
+    wait_on_all(screens, says("lag", f"{10 * PARTITIONS:,}"))
+    for page in screens.values():
+        click_through(page)
+    keep_all(screens, "outage")
     own_postgres.start()
-    desktop.wait_for("document.getElementById('lag').innerText === '0'", 60)
+    wait_on_all(screens, says("lag", "0"), 60)
 
     # Another replica takes its share.
     start_sink(mock, postgres=own_postgres, topics="orders", group="orders-sink", env=ENV)
-    half = f"Partitions ({PARTITIONS // 2})"
-    desktop.wait_for(f"document.getElementById('partitions-title').innerText === {json.dumps(half)}", 60)
-    assert desktop.value("document.getElementById('more').hidden")
+    wait_on_all(screens, says("partitions-title", f"Partitions ({PARTITIONS // 2})"), 60)
+    for page in screens.values():
+        assert page.value("document.getElementById('more').hidden")
+        assert page.value("document.querySelectorAll('#partitions tr').length") == PARTITIONS // 2
+    keep_all(screens, "rebalanced")
 
     # It asks nobody but us, and says when we are gone.
+    url = f"http://127.0.0.1:{Web(sink).port}/"
     assert {address.split("?")[0] for address in desktop.requested()} <= {url, url + "status", "data:,"}
     assert desktop.faults() == []
     sink.kill()
-    desktop.wait_for("!document.getElementById('gone').hidden")
+    wait_on_all(screens, "!document.getElementById('gone').hidden")
     assert desktop.text("#gone").startswith("No answer.")
