@@ -493,6 +493,45 @@ RESOURCES = [
     ),
 ]
 
+BACKFILL = [
+    lines(
+        "Progress",
+        "Offsets of the range dealt with, as a share of all: rows, dead letters and gaps.",
+        "percentunit",
+        query(
+            "sum by (job) (pgsluice_backfill_records_total{}) / sum by (job) (pgsluice_backfill_records_expected{})",
+            "{{job}}",
+        ),
+        width=6,
+    ),
+    lines(
+        "Rate",
+        "Offsets a second.",
+        "cps",
+        query("sum by (job) (rate(pgsluice_backfill_records_total{}[$__rate_interval]))", "{{job}}"),
+        width=6,
+    ),
+    lines(
+        "Time left",
+        "At the rate of now.",
+        "s",
+        query(
+            "(sum by (job) (pgsluice_backfill_records_expected{}) - sum by (job) (pgsluice_backfill_records_total{}))"
+            " / sum by (job) (rate(pgsluice_backfill_records_total{}[$__rate_interval]))",
+            "{{job}}",
+        ),
+        width=6,
+    ),
+    lines(
+        "Partitions of the backfill",
+        "halted: the log says why.",
+        "short",
+        query("sum by (state) (pgsluice_backfill_partitions{})", "{{state}}"),
+        stacked=True,
+        width=6,
+    ),
+]
+
 ROWS = {
     "Overview": OVERVIEW,
     "Lag and throughput": LAG,
@@ -501,7 +540,9 @@ ROWS = {
     "PostgreSQL": POSTGRES,
     "Failures": FAILURES,
     "Resources": RESOURCES,
+    "Backfill": BACKFILL,
 }
+COLLAPSED = {"Backfill"}
 
 
 # --- The dashboard --------------------------------------------------------------------------------------
@@ -512,15 +553,16 @@ def place(rows: dict[str, list[Panel]]) -> list[Panel]:
     placed: list[Panel] = []
     y = 0
     for title, panels in rows.items():
-        placed.append({"type": "row", "title": title, "collapsed": False, "panels": []})
-        placed[-1]["gridPos"] = {"x": 0, "y": y, "w": COLUMNS, "h": 1}
+        row: Panel = {"type": "row", "title": title, "collapsed": title in COLLAPSED, "panels": []}
+        row["gridPos"] = {"x": 0, "y": y, "w": COLUMNS, "h": 1}
+        placed.append(row)
         x, y, height = 0, y + 1, 0
         for one in panels:
             if x + one["gridPos"]["w"] > COLUMNS:
                 x, y, height = 0, y + height, 0
             one["gridPos"] |= {"x": x, "y": y}
             x, height = x + one["gridPos"]["w"], max(height, one["gridPos"]["h"])
-            placed.append(one)
+            (row["panels"] if row["collapsed"] else placed).append(one)
         y += height
     return [{"id": number, **one} for number, one in enumerate(placed, 1)]
 

@@ -68,20 +68,21 @@ class Stage:
         return f"{self.prefix}_{job}"
 
     def add(self, job, postgres, replicas=1, partitions=4, topics=1, env=None):
-        """Its tables are made before its topics are known, its load comes as soon as all are ready."""
+        """Without replicas, whoever is wanted is started later."""
         names = [self.topic(job)] + [f"{self.topic(job)}_{number}" for number in range(1, topics)]
         for name in names:
             orders.create_table(postgres, name)
             self.kafka.create_topic(name, partitions)
-        self.sinks[job] = []
-        self.addresses[job] = []
-        for number in range(replicas):
-            address = f"127.0.0.1:{free_port()}"
-            settings = {**SHARED, "SINK_HTTP_ADDRESS": address, **(env or {})}
-            options = {"topics": ",".join(names), "group": names[0], "env": settings}
-            sink = self.start_sink(self.kafka, postgres=postgres, instance=f"{job}-{number}", **options)
-            self.sinks[job].append(sink)
-            self.addresses[job].append(address)
+        self.addresses[job] = [f"127.0.0.1:{free_port()}" for _ in range(replicas or 1)]
+        for _ in range(replicas):
+            self.start(job, postgres, topics=",".join(names), env=env)
+
+    def start(self, job, postgres, topics=None, env=None, **options):
+        """The next one of the job."""
+        sinks = self.sinks.setdefault(job, [])
+        settings = {**SHARED, "SINK_HTTP_ADDRESS": self.addresses[job][len(sinks)], **(env or {})}
+        options |= {"topics": topics or self.topic(job), "group": self.topic(job), "env": settings}
+        sinks.append(self.start_sink(self.kafka, postgres=postgres, instance=f"{job}-{len(sinks)}", **options))
 
     def web(self, job, number=0):
         return Web(self.sinks[job][number])
@@ -267,7 +268,25 @@ def frozen(stage, postgres):
     return Fault("frozen", "a replica frozen 4 times", alerts, strike, lambda: None, along)
 
 
-FAULTS = (outage, slow_table, hot_partition, poison, refused_letter, halted, uneven, killed, frozen)
+def backfill(stage, postgres):
+    """Somebody holds its table."""
+    topic = stage.topic("backfill")
+    holder = ExitStack()
+
+    def strike():
+        stage.kafka.produce(topic, [Record(b'{"id": 1}', partition=i % 4) for i in range(400)])
+        connection = holder.enter_context(postgres.connect(autocommit=False))
+        connection.execute(f"LOCK TABLE {topic}")
+        stage.start("backfill", postgres, command="backfill --from earliest --to latest")
+
+    def mend():
+        holder.close()
+        stage.sinks["backfill"][0].wait_exit()
+
+    return Fault("backfill", "the table of a backfill locked", {"BackfillStalled"}, strike, mend)
+
+
+FAULTS = (backfill, outage, slow_table, hot_partition, poison, refused_letter, halted, uneven, killed, frozen)
 
 
 # --- The tests ------------------------------------------------------------------------------------
@@ -286,6 +305,7 @@ def stage(kafka1, postgres, own_postgres, names, start_sink):
     stage.add("poison", postgres)
     stage.add("letters", postgres, env=dead)
     stage.add("halted", postgres)
+    stage.add("backfill", postgres, replicas=0)
     stage.add("uneven", postgres, 2, 3, 4, env={"KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "range"})
     stage.add("killed", postgres, 2)
     stage.add("frozen", postgres, 2, env={"KAFKA_SESSION_TIMEOUT_MS": 2000, "KAFKA_HEARTBEAT_INTERVAL_MS": 300})
@@ -373,7 +393,7 @@ def all_at_once(faults, watch):
     for fault in faults:
         watch.strike(fault)
     watch.wait(faults)
-    return faults, {"Absent", "BackfillStalled", "LagStale"}
+    return faults, {"Absent", "LagStale"}
 
 
 def kafka_away(kafka, watch):
@@ -393,7 +413,7 @@ def one_after_the_other(faults, watch, kafka):
         watch.wait([fault])
         fault.mend()
         is_over(watch.prometheus)
-    return [*faults, kafka_away(kafka, watch)], {"Absent", "BackfillStalled"}
+    return [*faults, kafka_away(kafka, watch)], {"Absent"}
 
 
 def without_data(prometheus):

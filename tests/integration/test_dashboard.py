@@ -17,6 +17,7 @@ from dashboard import FILE, load, metrics, panels, queries
 ROOT = Path(__file__).parents[2]
 VARIABLES = ["datasource", "namespace", "job", "pod", "instance", "topic"]
 MATCHERS = ('namespace=~"$namespace"', 'job=~"$job"', 'pod=~"$pod"', 'instance=~"$instance"')
+COUNTED_TO_AN_END = {"pgsluice_backfill_records_total"}  # whose value itself says how far it is
 OVER_TIME = re.compile(r"\b(rate|increase|changes)\((\w+)\{[^}]*\}\[([^\]]+)\]\)")
 
 
@@ -84,7 +85,7 @@ def test_counters_are_looked_at_over_time(dashboard: dict[str, Any]) -> None:
     for title, expression in queries(dashboard):
         looked_at = {name for _, name, _ in OVER_TIME.findall(expression)}
         counters = set(re.findall(r"\b\w+_(?:total|bucket)\b(?=\{)", expression))
-        assert counters <= looked_at, title
+        assert counters - COUNTED_TO_AN_END <= looked_at, title
         for function, _, window in OVER_TIME.findall(expression):
             allowed = {"$__rate_interval"} if function == "rate" else {"$__rate_interval", "$__range"}
             assert window in allowed, title
