@@ -6,21 +6,10 @@
 #define COMMAND_BACKFILL_LOAD_H
 
 #include "command/backfill_hold.h"
+#include "command/backfill_ranges.h"
 #include "command/exit.h"
 #include "command/monitor.h"
 #include "config.h"
-#include "pg/backfill_table.h"
-
-/* Which of the processes that share a backfill this is: it has the partitions p % of == index. */
-struct backfill_share {
-    int64_t index;
-    int64_t of;
-};
-
-static inline bool backfill_share_has(const struct backfill_share *share, int32_t partition)
-{
-    return partition % share->of == share->index;
-}
 
 /*
  * EXIT_DONE: all ranges of the share are complete, and the backfill's ranges (borrowed) say what

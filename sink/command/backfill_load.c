@@ -6,40 +6,26 @@
  *      |                                                  |       any more, time up    |
  *      +--librdkafka's fatal error------------------------+----------------------------+
  *
- * A range's life, in the dispatcher's words (dispatch/queue.c):
- *
- *   claimed --> fetched in its lane --> its end was read --> all written --> revoked, complete
- *                                                            ^
- *                     behind the last record: position --> end, by a claim that moves it
- *
  * Lane i has range i of every partition, each through a client of its own: librdkafka fetches a
  * partition once in each client.
- *
- * A range that is halted is tried again as in a sink (dispatch/retry.c). When nothing but halted
- * ranges is left, and each has been tried again in vain, the run ends: whoever has started it wants
- * to know.
  */
 #include "command/backfill_load.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "command/backfill_ranges.h"
 #include "command/boot.h"
 #include "command/process.h"
 #include "command/watchdog.h"
 #include "dispatch/intake.h"
-#include "dispatch/ownership.h"
 #include "kafka/client.h"
 #include "kafka/credentials.h"
 #include "kafka/dead_letter_topic.h"
 #include "kafka/lane.h"
 #include "ops/progress_display.h"
-#include "pg/backfill_progress.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum load_state {
     LOAD_LOADING,
@@ -47,50 +33,32 @@ enum load_state {
     LOAD_CLOSING,  /* waits for the loop to run empty */
 };
 
-enum { TICK_MS = 50, TRIES = 2, SAME_SIGNAL_MS = 200 };
-
-struct load_range {
-    struct backfill_range *range; /* what is known of it without its queue's last steps */
-    struct queue *queue;          /* borrowed from the dispatcher; NULL: it is complete */
-    int64_t epoch;                /* of our last claim; 0: none */
-};
-
-struct load_lane {
-    struct lane lane;
-    struct credentials credentials;
-};
+enum { TICK_MS = 50 };
 
 struct load {
     const struct config *config;
     struct backfill *backfill;  /* borrowed, and written to at the end */
     struct backfill_hold *hold; /* borrowed */
     uv_loop_t loop;
-    uv_signal_t sigterm;
-    uv_signal_t sigint;
+    struct process_signals signals;
     uv_timer_t timer;
     uv_prepare_t turn;
     rd_kafka_t **clients; /* one for each lane */
     rd_kafka_t *producer; /* of dead letters; NULL: they do not go to a topic */
-    struct load_lane *lanes;
+    struct lane *lanes;
+    struct credentials *credentials; /* of each lane's client */
     size_t lanes_count;
-    struct load_range *ranges; /* the share's */
-    size_t ranges_count;
-    size_t left_count; /* of them, not complete */
+    struct backfill_ranges ranges;
     struct dispatcher dispatcher;
     struct watchdog watchdog;
     struct dead_letter_topic dead_letter_topic;
     struct progress_display display;
     struct monitor *monitor; /* borrowed */
-    struct progress progress;
-    struct progress_range *pictures;
     enum load_state state;
     bool draining;
-    bool moved;     /* a position has, since the last turn */
-    bool overtaken; /* somebody else has claimed a range of ours */
+    bool moved; /* a position has, since the last turn */
     int64_t started_ms;
-    int64_t read_ms;               /* when PostgreSQL's time was backfill->now_ms */
     int64_t brokers_away_since_ms; /* in the eyes of all lanes; 0: one has answered since */
-    int64_t signalled_ms;
     int64_t drain_deadline_ms;
     int exit_code;
 };
@@ -115,57 +83,43 @@ static void close_all(struct load *load)
     backfill_hold_close(load->hold);
     dispatcher_close(&load->dispatcher);
     for (size_t i = 0; i < load->lanes_count; i++) {
-        lane_close(&load->lanes[i].lane);
-        credentials_close(&load->lanes[i].credentials);
+        lane_close(&load->lanes[i]);
+        credentials_close(&load->credentials[i]);
     }
     if (load->producer)
         dead_letter_topic_close(&load->dead_letter_topic);
-    uv_close((uv_handle_t *)&load->sigterm, NULL);
-    uv_close((uv_handle_t *)&load->sigint, NULL);
+    process_signals_close(&load->signals);
     uv_close((uv_handle_t *)&load->timer, NULL);
     uv_prepare_stop(&load->turn);
     uv_close((uv_handle_t *)&load->turn, NULL);
-}
-
-/* Why, for the summary; also of those that are being tried again. */
-static void note_halted(struct load *load)
-{
-    for (size_t i = 0; i < load->ranges_count; i++) {
-        const struct queue *queue = load->ranges[i].queue;
-        if (queue && queue->halts > 0)
-            load->ranges[i].range->halted = memory_strdup(queue->halted.text);
-    }
 }
 
 static void stop(struct load *load)
 {
     if (load->state != LOAD_LOADING)
         return;
-    note_halted(load);
+    backfill_ranges_note_halted(&load->ranges);
     set_state(load, LOAD_FLUSHING);
     load->draining = true;
     load->exit_code = EXIT_TEMPORARY;
     watchdog_stop(&load->watchdog); /* the drain has its own deadline */
     load->drain_deadline_ms = clock_now_ms() + load->config->drain_timeout_ms;
     for (size_t i = 0; i < load->lanes_count; i++)
-        lane_stop_reading(&load->lanes[i].lane);
+        lane_stop_reading(&load->lanes[i]);
     intake_drain(&load->dispatcher);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *opaque)
 {
-    struct load *load = handle->data;
+    stop(opaque);
+}
 
-    if (load->state != LOAD_LOADING && clock_now_ms() - load->signalled_ms < SAME_SIGNAL_MS)
-        return; /* timeout(1) sends one to us and one to our group */
-    if (load->state != LOAD_LOADING) {
-        progress_display_close(&load->display);
-        log_warn("second signal: exit now", LOG_INT("signal", number));
-        _exit(EXIT_TEMPORARY);
-    }
-    log_info("draining", LOG_INT("signal", number));
-    load->signalled_ms = clock_now_ms();
-    stop(load);
+/* What stands on the terminal then stays there. */
+static void on_exit_now(void *opaque)
+{
+    struct load *load = opaque;
+
+    progress_display_close(&load->display);
 }
 
 static void on_fatal(void *opaque, const char *reason)
@@ -180,11 +134,6 @@ static void on_fatal(void *opaque, const char *reason)
 
 /* The dispatcher's hooks. */
 
-static struct lane *lane_of(struct load *load, const struct queue *queue)
-{
-    return &load->lanes[queue->range].lane;
-}
-
 /* Its row was there when we began. */
 static void on_gone(void *opaque, struct queue *queue)
 {
@@ -198,12 +147,16 @@ static void on_gone(void *opaque, struct queue *queue)
 
 static void on_start(void *opaque, struct queue *queue)
 {
-    lane_start(lane_of(opaque, queue), queue);
+    struct load *load = opaque;
+
+    lane_start(&load->lanes[queue->range], queue);
 }
 
 static void on_stop(void *opaque, struct queue *queue)
 {
-    lane_stop(lane_of(opaque, queue), queue);
+    struct load *load = opaque;
+
+    lane_stop(&load->lanes[queue->range], queue);
 }
 
 static void on_room(void *opaque)
@@ -211,7 +164,7 @@ static void on_room(void *opaque)
     struct load *load = opaque;
 
     for (size_t i = 0; i < load->lanes_count; i++)
-        lane_room(&load->lanes[i].lane);
+        lane_room(&load->lanes[i]);
 }
 
 static void on_identify(void *opaque)
@@ -219,18 +172,15 @@ static void on_identify(void *opaque)
     struct load *load = opaque;
 
     for (size_t i = 0; i < load->lanes_count; i++)
-        lane_identify(&load->lanes[i].lane);
+        lane_identify(&load->lanes[i]);
 }
 
-/* Each claim raises the epoch by one. */
 static void on_moved(void *opaque, const struct queue *queue)
 {
     struct load *load = opaque;
-    struct load_range *one = queue->opaque;
 
     load->moved = true;
-    load->overtaken |= one->epoch > 0 && queue->epoch > one->epoch + 1;
-    one->epoch = queue->epoch;
+    backfill_ranges_note_move(&load->ranges, queue);
 }
 
 static void on_taken(void *opaque, const struct err *err)
@@ -244,7 +194,7 @@ static void on_taken(void *opaque, const struct err *err)
 
 static void check_hold(struct load *load)
 {
-    load->overtaken = false;
+    load->ranges.overtaken = false;
     backfill_hold_check(load->hold);
 }
 
@@ -265,69 +215,13 @@ static struct dispatcher_hooks hooks_of(struct load *load)
     return hooks;
 }
 
-/* Ranges. */
-
-/* What the queue has written is added to what was written before. */
-static void add_written(struct offsets_written *sum, const struct offsets_written *more)
-{
-    bool has_records = more->rows_count + more->skipped_count + more->dead_letters_count > 0;
-
-    sum->rows_count += more->rows_count;
-    sum->skipped_count += more->skipped_count;
-    sum->dead_letters_count += more->dead_letters_count;
-    sum->bytes += more->bytes;
-    if (!has_records)
-        return;
-    if (sum->first_offset < 0) {
-        sum->first_offset = more->first_offset;
-        sum->first_timestamp_ms = more->first_timestamp_ms;
-    }
-    sum->last_offset = more->last_offset;
-    sum->last_timestamp_ms = more->last_timestamp_ms;
-}
-
-static void complete(struct load *load, struct load_range *one)
-{
-    struct queue *queue = one->queue;
-
-    log_info("range complete", LOG_STR("topic", queue->route->topic),
-             LOG_INT("partition", queue->partition), LOG_INT("range", queue->range),
-             LOG_INT("end_offset", queue->end), LOG_INT("rows", queue->written.rows_count));
-    add_written(&one->range->written, &queue->written);
-    one->range->next_offset = queue->position;
-    one->queue = NULL;
-    load->left_count--;
-    lane_remove(lane_of(load, queue), queue);
-}
-
-/* Its end was read, and the last record lies before it: nothing is left to write but that. */
-static bool is_short_of_end(const struct queue *queue)
-{
-    return queue->state == QUEUE_OPEN && queue_has_ended(queue) && !queue->flush &&
-           TAILQ_EMPTY(&queue->batches);
-}
+/* Time. */
 
 static void check_ranges(struct load *load)
 {
-    for (size_t i = 0; i < load->ranges_count; i++) {
-        struct load_range *one = &load->ranges[i];
-        if (one->queue && queue_is_complete(one->queue) && one->queue->state == QUEUE_OPEN)
-            complete(load, one);
-        else if (one->queue && is_short_of_end(one->queue))
-            ownership_skip(&load->dispatcher, one->queue, one->queue->end, false);
-    }
-    if (load->left_count == 0)
+    backfill_ranges_check(&load->ranges);
+    if (load->ranges.left_count == 0)
         close_all(load);
-}
-
-static bool is_hopeless(const struct load *load)
-{
-    for (size_t i = 0; i < load->ranges_count; i++) {
-        const struct queue *queue = load->ranges[i].queue;
-        if (queue && (queue->state != QUEUE_HALTED || queue->halts < TRIES))
-            return false;
-    }
-    return true;
 }
 
 static void on_turn(uv_prepare_t *turn)
@@ -346,7 +240,7 @@ static void note_brokers(struct load *load)
     int64_t since_ms = INT64_MAX;
 
     for (size_t i = 0; i < load->lanes_count; i++) {
-        const struct lane *lane = &load->lanes[i].lane;
+        const struct lane *lane = &load->lanes[i];
         if (lane->assignment.partitions_count > 0 && lane->brokers_away_since_ms < since_ms)
             since_ms = lane->brokers_away_since_ms;
     }
@@ -360,11 +254,11 @@ static void on_tick(uv_timer_t *timer)
     note_brokers(load);
     if (load->state == LOAD_LOADING)
         check_ranges(load);
-    if (load->state == LOAD_LOADING && load->overtaken)
+    if (load->state == LOAD_LOADING && load->ranges.overtaken)
         check_hold(load);
-    if (load->state == LOAD_LOADING && is_hopeless(load)) {
+    if (load->state == LOAD_LOADING && backfill_ranges_are_hopeless(&load->ranges)) {
         log_error("nothing is left but ranges that can not go on",
-                  LOG_INT("ranges", (int64_t)load->left_count));
+                  LOG_INT("ranges", (int64_t)load->ranges.left_count));
         stop(load);
     }
     if (load->state == LOAD_FLUSHING && intake_is_empty(&load->dispatcher))
@@ -376,55 +270,15 @@ static void on_tick(uv_timer_t *timer)
     }
 }
 
-/* The picture of now. */
-
-static enum progress_range_state state_of(const struct queue *queue)
-{
-    if (!queue)
-        return PROGRESS_RANGE_COMPLETE;
-    if (queue->state == QUEUE_HALTED)
-        return PROGRESS_RANGE_HALTED;
-    return queue->state == QUEUE_OPEN ? PROGRESS_RANGE_LOADING : PROGRESS_RANGE_WAITING;
-}
-
-static void draw(struct progress_range *picture, const struct load_range *one)
-{
-    const struct queue *queue = one->queue;
-    struct backfill_range range = *one->range;
-
-    if (queue)
-        add_written(&range.written, &queue->written);
-    if (queue && queue->position >= 0)
-        range.next_offset = queue->position;
-    *picture = backfill_progress_range(&range);
-    picture->state = state_of(queue);
-    picture->reason = queue && queue->state == QUEUE_HALTED ? queue->halted.text : NULL;
-}
-
-static const struct progress *look(void *opaque)
-{
-    struct load *load = opaque;
-
-    for (size_t i = 0; i < load->ranges_count; i++)
-        draw(&load->pictures[i], &load->ranges[i]);
-    load->progress.now_ms = load->backfill->now_ms + clock_now_ms() - load->read_ms;
-    return &load->progress;
-}
-
 /* Opening. */
-
-static void open_signal(struct load *load, uv_signal_t *handle, int number)
-{
-    uv_signal_init(&load->loop, handle);
-    handle->data = load;
-    uv_signal_start(handle, on_signal, number);
-}
 
 static void open_handles(struct load *load)
 {
     uv_loop_init(&load->loop);
-    open_signal(load, &load->sigterm, SIGTERM);
-    open_signal(load, &load->sigint, SIGINT);
+    load->signals.on_first = on_signal;
+    load->signals.on_exit = on_exit_now;
+    load->signals.opaque = load;
+    process_signals_open(&load->signals, &load->loop);
     uv_timer_init(&load->loop, &load->timer);
     load->timer.data = load;
     uv_timer_start(&load->timer, on_tick, TICK_MS, TICK_MS);
@@ -436,11 +290,11 @@ static void open_handles(struct load *load)
 static void open_lanes(struct load *load)
 {
     for (size_t i = 0; i < load->lanes_count; i++) {
-        struct load_lane *one = &load->lanes[i];
-        lane_open(&one->lane, &load->loop, load->clients[i], load->config, &load->dispatcher);
-        one->lane.on_fatal = on_fatal;
-        one->lane.opaque = load;
-        credentials_open(&one->credentials, &load->loop, load->config, load->clients[i],
+        struct lane *lane = &load->lanes[i];
+        lane_open(lane, &load->loop, load->clients[i], load->config, &load->dispatcher);
+        lane->on_fatal = on_fatal;
+        lane->opaque = load;
+        credentials_open(&load->credentials[i], &load->loop, load->config, load->clients[i],
                          i == 0 ? load->producer : NULL);
     }
 }
@@ -455,29 +309,14 @@ static void open_letters(struct load *load)
     load->dead_letter_topic.opaque = load;
 }
 
-static void assign_ranges(struct load *load)
-{
-    for (size_t i = 0; i < load->ranges_count; i++) {
-        const struct backfill_range *range = load->ranges[i].range;
-        if (range->next_offset == range->end_offset)
-            continue;
-        struct queue *queue = ownership_assign_range(
-            &load->dispatcher, range->topic, range->partition, range->range, range->end_offset);
-        load->ranges[i].queue = queue;
-        queue->opaque = &load->ranges[i];
-        load->left_count++;
-        lane_add(lane_of(load, queue), queue);
-    }
-}
-
 static void open_monitor(struct load *load)
 {
     struct monitor *monitor = load->monitor;
 
     monitor->dispatcher = &load->dispatcher;
     monitor->brokers_away_since_ms = &load->brokers_away_since_ms;
-    monitor->look = look;
-    monitor->opaque = load;
+    monitor->look = backfill_ranges_look;
+    monitor->opaque = &load->ranges;
     monitor->draining = &load->draining;
     monitor_open(monitor, &load->loop);
 }
@@ -492,9 +331,9 @@ static void open_all(struct load *load)
     dispatcher_serve_backfill(&load->dispatcher, load->backfill->name, load->backfill->plan);
     watchdog_open(&load->watchdog, &load->loop, load->config, load->clients[0], &load->dispatcher);
     backfill_hold_open(load->hold, &load->loop, on_taken, load);
-    assign_ranges(load);
+    backfill_ranges_assign(&load->ranges, &load->dispatcher, load->lanes);
     open_monitor(load);
-    progress_display_open(&load->display, &load->loop, look, load);
+    progress_display_open(&load->display, &load->loop, backfill_ranges_look, &load->ranges);
 }
 
 static void log_summary(const struct load *load)
@@ -503,15 +342,10 @@ static void log_summary(const struct load *load)
     uint64_t read_count = 0;
 
     for (size_t i = 0; i < load->lanes_count; i++)
-        read_count += load->lanes[i].lane.reader.records_count;
-    log_info("stopped", LOG_INT("records", (int64_t)totals->records_count),
-             LOG_INT("rows", (int64_t)totals->rows_count),
-             LOG_INT("dead_letters", (int64_t)totals->dead_letters_count),
-             LOG_INT("flushes", (int64_t)totals->flushes_count),
-             LOG_INT("failed_flushes", (int64_t)totals->failed_flushes_count),
-             LOG_INT("records_read", (int64_t)read_count),
+        read_count += load->lanes[i].reader.records_count;
+    log_info("stopped", PROCESS_TOTALS(totals), LOG_INT("records_read", (int64_t)read_count),
              LOG_INT("lost", (int64_t)totals->lost_count),
-             LOG_INT("ranges_left", (int64_t)load->left_count),
+             LOG_INT("ranges_left", (int64_t)load->ranges.left_count),
              LOG_INT("ran_ms", clock_now_ms() - load->started_ms));
 }
 
@@ -521,8 +355,8 @@ static void finish_all(struct load *load)
     monitor_finish(load->monitor);
     dispatcher_finish(&load->dispatcher);
     for (size_t i = 0; i < load->lanes_count; i++) {
-        lane_finish(&load->lanes[i].lane);
-        credentials_finish(&load->lanes[i].credentials);
+        lane_finish(&load->lanes[i]);
+        credentials_finish(&load->credentials[i]);
     }
     int busy = uv_loop_close(&load->loop);
     assert(busy == 0);
@@ -549,32 +383,6 @@ static void destroy_clients(struct load *load)
     dead_letter_topic_finish(&load->dead_letter_topic);
 }
 
-/* The share's ranges, and as many lanes as the partition with most of them needs. */
-static void take_share(struct load *load, const struct backfill_share *share)
-{
-    struct backfill *backfill = load->backfill;
-
-    load->ranges = memory_new_array(backfill->ranges_count + 1, sizeof(*load->ranges));
-    load->pictures = memory_new_array(backfill->ranges_count + 1, sizeof(*load->pictures));
-    for (size_t i = 0; i < backfill->ranges_count; i++) {
-        struct backfill_range *range = &backfill->ranges[i];
-        if (!backfill_share_has(share, range->partition))
-            continue;
-        load->ranges[load->ranges_count++].range = range;
-        if ((size_t)range->range + 1 > load->lanes_count)
-            load->lanes_count = (size_t)range->range + 1;
-    }
-    load->lanes = memory_new_array(load->lanes_count + 1, sizeof(*load->lanes));
-    load->clients = memory_new_array(load->lanes_count + 1, sizeof(rd_kafka_t *));
-    load->progress = (struct progress){
-        .name = backfill->name,
-        .state = PROGRESS_RUNNING,
-        .started_ms = backfill->created_ms,
-        .ranges = load->pictures,
-        .ranges_count = load->ranges_count,
-    };
-}
-
 int backfill_load(struct monitor *monitor, struct backfill *backfill,
                   const struct backfill_share *share, struct backfill_hold *hold)
 {
@@ -584,11 +392,14 @@ int backfill_load(struct monitor *monitor, struct backfill *backfill,
         .backfill = backfill,
         .hold = hold,
         .started_ms = clock_now_ms(),
-        .read_ms = clock_now_ms(),
     };
     struct err err;
 
-    take_share(&load, share);
+    backfill_ranges_init(&load.ranges, backfill, share);
+    load.lanes_count = load.ranges.lanes_count;
+    load.lanes = memory_new_array(load.lanes_count + 1, sizeof(*load.lanes));
+    load.credentials = memory_new_array(load.lanes_count + 1, sizeof(*load.credentials));
+    load.clients = memory_new_array(load.lanes_count + 1, sizeof(rd_kafka_t *));
     monitor->workers = process_set_workers(load.config);
     if (create_clients(&load, &err)) {
         open_all(&load);
@@ -600,9 +411,9 @@ int backfill_load(struct monitor *monitor, struct backfill *backfill,
         load.exit_code = boot_exit_code(&err);
     }
     destroy_clients(&load);
-    free(load.ranges);
-    free(load.pictures);
+    backfill_ranges_finish(&load.ranges);
     free(load.lanes);
+    free(load.credentials);
     free(load.clients);
     return load.exit_code;
 }

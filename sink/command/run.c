@@ -29,7 +29,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <unistd.h>
 
 enum run_state {
     RUN_SERVING,
@@ -39,13 +38,12 @@ enum run_state {
     RUN_CLOSING,  /* waits for the loop to run empty */
 };
 
-enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000, SAME_SIGNAL_MS = 200 };
+enum { DRAIN_TICK_MS = 5, LEAVE_MS = 1000, REPORT_MS = 30000 };
 
 struct run {
     const struct config *config;
     uv_loop_t loop;
-    uv_signal_t sigterm;
-    uv_signal_t sigint;
+    struct process_signals signals;
     uv_timer_t drain_timer;
     uv_timer_t report_timer;
     rd_kafka_t *client;
@@ -61,7 +59,6 @@ struct run {
     enum run_state state;
     int64_t started_ms;
     int64_t drain_deadline_ms;
-    int64_t signalled_ms; /* first */
     uint64_t reported_rows;
     int exit_code;
 };
@@ -87,8 +84,7 @@ static void close_all(struct run *run)
     consumer_close(&run->consumer);
     if (run->producer)
         dead_letter_topic_close(&run->dead_letter_topic);
-    uv_close((uv_handle_t *)&run->sigterm, NULL);
-    uv_close((uv_handle_t *)&run->sigint, NULL);
+    process_signals_close(&run->signals);
     uv_close((uv_handle_t *)&run->drain_timer, NULL);
     uv_close((uv_handle_t *)&run->report_timer, NULL);
     credentials_close(&run->credentials);
@@ -138,21 +134,15 @@ static void on_drain_tick(uv_timer_t *timer)
         close_all(run);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(void *opaque)
 {
-    struct run *run = handle->data;
+    struct run *run = opaque;
 
-    if (run->state != RUN_SERVING && clock_now_ms() - run->signalled_ms < SAME_SIGNAL_MS)
-        return; /* timeout(1) sends one to us and one to our group */
-    if (run->state != RUN_SERVING) {
-        log_warn("second signal: exit now", LOG_INT("signal", number));
-        _exit(EXIT_TEMPORARY);
-    }
-    log_info("draining", LOG_INT("signal", number));
+    if (run->state != RUN_SERVING)
+        return;
     watchdog_stop(&run->watchdog); /* the drain has its own deadline */
     run->draining = true;
     set_state(run, RUN_FLUSHING);
-    run->signalled_ms = clock_now_ms();
     run->drain_deadline_ms = clock_now_ms() + run->config->drain_timeout_ms;
     consumer_stop_reading(&run->consumer);
     intake_drain(&run->dispatcher);
@@ -192,11 +182,7 @@ static void log_summary(const struct run *run)
 {
     const struct dispatcher_totals *totals = &run->dispatcher.totals;
 
-    log_info("stopped", LOG_INT("records", (int64_t)totals->records_count),
-             LOG_INT("rows", (int64_t)totals->rows_count),
-             LOG_INT("dead_letters", (int64_t)totals->dead_letters_count),
-             LOG_INT("flushes", (int64_t)totals->flushes_count),
-             LOG_INT("failed_flushes", (int64_t)totals->failed_flushes_count),
+    log_info("stopped", PROCESS_TOTALS(totals),
              LOG_INT("records_read", (int64_t)run->consumer.reader.records_count),
              LOG_INT("dropped_on_revoke", (int64_t)totals->dropped_on_revoke_count),
              LOG_INT("rewinds", (int64_t)totals->rewinds_count),
@@ -208,13 +194,6 @@ static void log_summary(const struct run *run)
 }
 
 /* Opening. */
-
-static void open_signal(struct run *run, uv_signal_t *handle, int number)
-{
-    uv_signal_init(&run->loop, handle);
-    handle->data = run;
-    uv_signal_start(handle, on_signal, number);
-}
 
 static void open_timers(struct run *run)
 {
@@ -257,8 +236,9 @@ static void open_all(struct run *run)
     struct err err;
 
     uv_loop_init(&run->loop);
-    open_signal(run, &run->sigterm, SIGTERM);
-    open_signal(run, &run->sigint, SIGINT);
+    run->signals.on_first = on_signal;
+    run->signals.opaque = run;
+    process_signals_open(&run->signals, &run->loop);
     open_timers(run);
     credentials_open(&run->credentials, &run->loop, run->config, run->client, run->producer);
     consumer_init(&run->consumer, &run->loop, run->client, run->config, &run->dispatcher);
