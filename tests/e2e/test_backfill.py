@@ -409,6 +409,7 @@ def test_one_that_was_frozen_does_nothing_in_a_plan_that_is_not_its_own(kafka1, 
     assert end_sessions(postgres, frozen) > 1
     anew = start_sink(kafka1, command=f"{words} --restart", env=SLOW)
     kill_at_work(anew, postgres, random.Random(SEED))
+    wait_until(lambda: end_sessions(postgres, anew) == 0, 30, "the end of its last transaction")
     written = backfills.written(postgres, names.group)
     frozen.resume()
     assert frozen.wait_exit(60) == 75
