@@ -43,12 +43,24 @@ struct offsets_claim {
 
 /*
  * A claim waits for a flush of the former owner, at most 2 s (then 55P03), raises the epoch and
- * returns the row: next_offset, epoch, topic_id, leader_epoch. No row: the partition was never
- * claimed, and initial is -1; or the backfill's plan was forgotten. A row that it makes is on
- * PostgreSQL's disk before the answer: lost in a crash, it would be made anew at a later offset
- * (SINK_START), and the records between would be skipped.
+ * returns the row: next_offset, epoch, topic_id, leader_epoch, of a range also what was written. No
+ * row: the partition was never claimed, and initial is -1; or the backfill's plan was forgotten. A
+ * row that it makes is on PostgreSQL's disk before the answer: lost in a crash, it would be made
+ * anew at a later offset (SINK_START), and the records between would be skipped.
  */
 void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim);
+
+/* Of the records between two positions; there is one at least. */
+struct offsets_written {
+    int64_t rows_count;
+    int64_t skipped_count; /* neither row nor dead letter */
+    int64_t dead_letters_count;
+    int64_t bytes; /* of keys and values */
+    int64_t first_offset;
+    int64_t last_offset;
+    int64_t first_timestamp_ms; /* -1: not known */
+    int64_t last_timestamp_ms;
+};
 
 enum { OFFSETS_TOPIC_ID_BYTES = 32 };
 
@@ -57,6 +69,8 @@ struct offsets_position {
     int64_t epoch;
     char topic_id[OFFSETS_TOPIC_ID_BYTES + 1]; /* of the topic that it belongs to; "": not known */
     int32_t leader_epoch;                      /* of the record before it; -1: not known */
+    bool is_counted;                           /* what was written so far is kept beside it, */
+    struct offsets_written written;            /* here; offsets and timestamps -1: no record */
 };
 
 /* False: the answer has no row. */
@@ -85,18 +99,6 @@ void offsets_topics_sql(struct buffer *sql, const char *sink);
  */
 void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
                        const struct offsets_start *starts, size_t count);
-
-/* Of the records between two positions; there is one at least. */
-struct offsets_written {
-    int64_t rows_count;
-    int64_t skipped_count; /* neither row nor dead letter */
-    int64_t dead_letters_count;
-    int64_t bytes; /* of keys and values */
-    int64_t first_offset;
-    int64_t last_offset;
-    int64_t first_timestamp_ms; /* -1: not known */
-    int64_t last_timestamp_ms;
-};
 
 struct offsets_move {
     const char *topic;

@@ -84,25 +84,6 @@ void backfill_ranges_note_move(struct backfill_ranges *ranges, const struct queu
 
 /* Their ends. */
 
-/* What the queue has written is added to what was written before. */
-static void add_written(struct offsets_written *sum, const struct offsets_written *more)
-{
-    bool has_records = more->rows_count + more->skipped_count + more->dead_letters_count > 0;
-
-    sum->rows_count += more->rows_count;
-    sum->skipped_count += more->skipped_count;
-    sum->dead_letters_count += more->dead_letters_count;
-    sum->bytes += more->bytes;
-    if (!has_records)
-        return;
-    if (sum->first_offset < 0) {
-        sum->first_offset = more->first_offset;
-        sum->first_timestamp_ms = more->first_timestamp_ms;
-    }
-    sum->last_offset = more->last_offset;
-    sum->last_timestamp_ms = more->last_timestamp_ms;
-}
-
 static void complete(struct backfill_ranges *ranges, struct loading_range *one)
 {
     struct queue *queue = one->queue;
@@ -110,7 +91,7 @@ static void complete(struct backfill_ranges *ranges, struct loading_range *one)
     log_info("range complete", LOG_STR("topic", queue->route->topic),
              LOG_INT("partition", queue->partition), LOG_INT("range", queue->range),
              LOG_INT("end_offset", queue->end), LOG_INT("rows", queue->written.rows_count));
-    add_written(&one->range->written, &queue->written);
+    one->range->written = queue->written;
     one->range->next_offset = queue->position;
     one->queue = NULL;
     ranges->left_count--;
@@ -171,10 +152,10 @@ static void draw(struct progress_range *picture, const struct loading_range *one
     const struct queue *queue = one->queue;
     struct backfill_range range = *one->range;
 
-    if (queue)
-        add_written(&range.written, &queue->written);
-    if (queue && queue->position >= 0)
+    if (queue && queue->position >= 0) {
         range.next_offset = queue->position;
+        range.written = queue->written;
+    }
     *picture = backfill_progress_range(&range);
     picture->state = state_of(queue);
     picture->reason = queue && queue->state == QUEUE_HALTED ? queue->halted.text : NULL;

@@ -331,6 +331,8 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
         stop_fetching(dispatcher, queue);
         intake_drop_unsent(dispatcher, queue);
     }
+    if (position->is_counted) /* a database that went back has not written all that we counted */
+        queue->written = position->written;
     open_queue(dispatcher, queue);
     dispatcher_announce_move(dispatcher, queue);
     intake_announce_room(dispatcher);

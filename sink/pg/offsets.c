@@ -123,7 +123,33 @@ void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim)
         append_insert(sql, claim);
     }
     buffer_append_text(sql, " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
+    if (claim->ledger->has_ranges)
+        buffer_append_text(sql, ", o.rows_count, o.skipped_count, o.dead_letters_count, o.bytes,"
+                                " o.first_offset, o.last_offset, o.first_timestamp_ms,"
+                                " o.last_timestamp_ms");
 }
+
+/* NULL is -1. */
+static int64_t number_at(const PGresult *result, int column)
+{
+    return PQgetisnull(result, 0, column) ? -1 : strtoll(PQgetvalue(result, 0, column), NULL, 10);
+}
+
+static struct offsets_written parse_written(const PGresult *result, int column)
+{
+    return (struct offsets_written){
+        .rows_count = number_at(result, column),
+        .skipped_count = number_at(result, column + 1),
+        .dead_letters_count = number_at(result, column + 2),
+        .bytes = number_at(result, column + 3),
+        .first_offset = number_at(result, column + 4),
+        .last_offset = number_at(result, column + 5),
+        .first_timestamp_ms = number_at(result, column + 6),
+        .last_timestamp_ms = number_at(result, column + 7),
+    };
+}
+
+enum { POSITION_COLUMNS = 4 };
 
 bool offsets_claim_parse(const PGresult *result, struct offsets_position *position)
 {
@@ -133,6 +159,9 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
     position->epoch = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
     snprintf(position->topic_id, sizeof(position->topic_id), "%s", PQgetvalue(result, 0, 2));
     position->leader_epoch = (int32_t)strtol(PQgetvalue(result, 0, 3), NULL, 10);
+    position->is_counted = PQnfields(result) > POSITION_COLUMNS;
+    if (position->is_counted)
+        position->written = parse_written(result, POSITION_COLUMNS);
     return true;
 }
 

@@ -8,7 +8,7 @@ import orders
 import pytest
 from checksum import read_topic
 from dead_letters import messages, place
-from faults import slow_flushes
+from faults import events, slow_flushes
 from http_client import SERVED, Web
 
 PARTITIONS = 4
@@ -50,12 +50,13 @@ def assert_loaded(kafka, postgres, names, run):
 
 
 def test_postgres_is_away(kafka1, own_postgres, names, start_sink):
-    """It stays, and goes on by itself."""
+    """It stays, and goes on by itself; what PostgreSQL has forgotten of its last commits is not counted twice."""
     run = start_slowly(kafka1, own_postgres, names, start_sink)
     own_postgres.stop("immediate")
     run.wait_for_log("PostgreSQL is away")
     own_postgres.start()
     assert_loaded(kafka1, own_postgres, names, run)
+    assert sum(line["rows"] for line in events(run, "range complete")) == RECORDS
 
 
 def test_a_broker_is_away(mock, postgres, names, start_sink):

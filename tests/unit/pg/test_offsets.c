@@ -183,6 +183,7 @@ static void a_range_is_claimed_in_its_own_ledger(void **state)
                                  " AND o.partition = 7 AND o.range = 2 AND EXISTS (SELECT FROM"
                                  " pgsluice.backfills AS b WHERE b.name = o.backfill AND b.plan ="
                                  " E'b7d4') RETURNING"));
+    assert_non_null(strstr(text, ", o.first_timestamp_ms, o.last_timestamp_ms"));
     assert_non_null(strstr(text, ", finished_at = CASE WHEN o.next_offset = 100"
                                  " AND o.end_offset = 250 THEN now() ELSE o.finished_at END"));
     assert_null(strstr(text, "lost_count"));
