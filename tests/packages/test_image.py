@@ -23,7 +23,7 @@ from postgres import Postgres
 from process import Child, TemporaryDirectory, free_port, tail
 from wait import wait_until
 
-LAYOUT = Path(__file__).resolve().parents[2] / "build" / "image"
+LAYOUT = os.environ.get("PGSLUICE_IMAGE", Path(__file__).resolve().parents[2] / "build" / "image")
 RECORDS, PARTITIONS = 50_000, 6
 PROGRAM = "/usr/bin/pgsluice"
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}

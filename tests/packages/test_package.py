@@ -18,6 +18,11 @@ from sink import sink_program
 from wait import wait_until
 
 UNIT = "pgsluice@warehouse.service"
+CREDENTIAL = """\
+[Service]
+LoadCredential=postgres:/etc/pgsluice/warehouse.password
+Environment=PGPASSWORD_FILE=%d/postgres
+"""
 RECORDS, PARTITIONS = 50_000, 6
 EXPOSURE = 2.0
 
@@ -69,9 +74,16 @@ def test_the_unit_is_right_and_closed(debian: Debian) -> None:
 
 
 def test_systemd_runs_it(debian: Debian, kafka1: Kafka, postgres: Postgres) -> None:
-    """With all that the unit takes from it. It is restarted when it dies, and drains when it is stopped."""
+    """With all that the unit takes from it, and a credential that only root and it may read. It is restarted when it
+    dies, and drains when it is stopped."""
     http = free_port()
     (debian.root / "etc/pgsluice/warehouse.env").write_text(settings(kafka1, postgres, http))
+    (debian.root / "etc/pgsluice/warehouse.password").write_text("secret")
+    (debian.root / "etc/pgsluice/warehouse.password").chmod(0o600)
+    overrides = debian.root / f"etc/systemd/system/{UNIT}.d"
+    overrides.mkdir()
+    (overrides / "override.conf").write_text(CREDENTIAL)
+    debian.run("systemctl", "daemon-reload")
     orders.create_table(postgres, "orders")
     kafka1.create_topic("orders", PARTITIONS)
     kafka1.produce_orders("orders", RECORDS)
@@ -101,11 +113,13 @@ def test_wrong_settings_are_not_tried_again(debian: Debian) -> None:
 
 
 def test_it_is_taken_out(debian: Debian) -> None:
+    """But for what its administrator has made."""
     debian.run("apt-get", "-y", "purge", "pgsluice")
-    left = debian.run(
-        "find", "/usr", "/lib", "/etc", "-path", "/etc/pgsluice", "-prune", "-o", "-name", "*pgsluice*", "-print"
+    own = ("-path", "/etc/pgsluice", "-o", "-path", "/etc/systemd/system/pgsluice@*")
+    assert (
+        debian.run("find", "/usr", "/lib", "/etc", "(", *own, ")", "-prune", "-o", "-name", "*pgsluice*", "-print")
+        == ""
     )
-    assert left == ""
 
 
 def show(debian: Debian, name: str, unit: str = UNIT) -> str:
