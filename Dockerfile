@@ -9,7 +9,7 @@ SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /src
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates mmdebstrap \
+    && apt-get install --yes --no-install-recommends ca-certificates file mmdebstrap \
     && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN ./dev program \
