@@ -53,4 +53,4 @@ mount_all
 cd "$root"
 pivot_root . mnt # not chroot: systemd binds its root for units, and that has to be the whole of it
 exec chroot . /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /bin/sh -c 'umount --lazy /mnt && exec /lib/systemd/systemd'
+    /bin/sh -c 'umount --lazy /mnt && mount --make-rshared / && exec /lib/systemd/systemd'
