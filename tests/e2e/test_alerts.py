@@ -23,7 +23,7 @@ import dashboard
 import orders
 import pytest
 from cluster import Record
-from faults import full_speed, let_pass, slow_flushes
+from faults import full_speed, slow_flushes
 from http_client import Web
 from load import Load
 from process import free_port
