@@ -8,7 +8,7 @@
 #define COMMAND_MONITOR_H
 
 #include "command/health.h"
-#include "command/history.h"
+#include "ops/history.h"
 #include "kafka/consumer.h"
 #include "ops/http.h"
 #include "ops/progress.h"

@@ -1,5 +1,5 @@
 /* A ring of samples, oldest first. */
-#include "command/history.h"
+#include "ops/history.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

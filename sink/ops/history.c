@@ -1,5 +1,5 @@
 /* A ring: the newest takes the place of the oldest. */
-#include "command/history.h"
+#include "ops/history.h"
 
 void history_add(struct history *history, const struct history_sample *sample)
 {

@@ -1,8 +1,8 @@
 /*
  * The last minutes, sample by sample, for the lines on the status page. Thread: loop.
  */
-#ifndef COMMAND_HISTORY_H
-#define COMMAND_HISTORY_H
+#ifndef OPS_HISTORY_H
+#define OPS_HISTORY_H
 
 #include <stddef.h>
 #include <stdint.h>
