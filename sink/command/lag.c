@@ -2,11 +2,12 @@
  * Ends are Kafka's, as far as committed records go. Positions are those of pgsluice.offsets; with
  * SINK_DELIVERY=at_least_once, which has none there, those that the group has told Kafka.
  *
- *   TOPIC   PARTITION  POSITION   END  LAG  OWNER   WRITTEN
- *   orders          0      1200  1212   12  sink-1  2026-11-20 08:47:02+00
+ *   TOPIC   PARTITION  COMMITTED   END  LAG  OWNER   WRITTEN
+ *   orders          0       1200  1212   12  sink-1  2026-11-20 08:47:02+00
  *
- * A marker at the end of a topic with transactions counts as an offset here: only who reads the log
- * knows that nothing comes any more.
+ * As in a running sink, a partition is caught up when nothing comes any more, even if its log goes
+ * on with markers of transactions and aborted records. What such a sink knows is found out here by
+ * reading on from the position, up to the first record.
  */
 #include "command/lag.h"
 
@@ -17,6 +18,7 @@
 #include "command/output.h"
 #include "kafka/client.h"
 #include "kafka/lookup.h"
+#include "kafka/tails.h"
 #include "pg/offsets_table.h"
 #include "pg/session.h"
 
@@ -28,7 +30,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WATCH_MS = 2000 };
+enum { WATCH_MS = 2000, TAILS_MS = 3000 };
 
 const struct argument lag_arguments[] = {
     {"--watch", ARGUMENT_FLAG, offsetof(struct lag_options, watch),
@@ -41,8 +43,10 @@ const struct argument lag_arguments[] = {
 struct lag_row {
     const char *topic; /* borrowed from the list of partitions */
     int32_t partition;
-    int64_t position; /* -1: none yet */
+    int64_t committed; /* -1: none yet */
+    int64_t from;      /* where reading would go on: committed, or where the log begins */
     int64_t end;
+    bool drained;   /* no record comes before the end */
     char owner[64]; /* empty: nobody */
     char written[40];
 };
@@ -59,12 +63,9 @@ struct lag_sources {
     PGconn *connection; /* NULL: not connected */
 };
 
-/* A position counts from the earliest there is, so without one all of it is still to come. */
 static int64_t lag_of(const struct lag_row *row)
 {
-    int64_t position = row->position > 0 ? row->position : 0;
-
-    return row->end > position ? row->end - position : 0;
+    return row->end > row->from && !row->drained ? row->end - row->from : 0;
 }
 
 /* Looking up. */
@@ -77,7 +78,7 @@ static void take_positions(const struct lag_table *table, const PGresult *rows)
             if (row->partition != strtol(PQgetvalue(rows, i, OFFSETS_PARTITION), NULL, 10) ||
                 strcmp(row->topic, PQgetvalue(rows, i, OFFSETS_TOPIC)) != 0)
                 continue;
-            row->position = strtoll(PQgetvalue(rows, i, OFFSETS_NEXT_OFFSET), NULL, 10);
+            row->committed = strtoll(PQgetvalue(rows, i, OFFSETS_NEXT_OFFSET), NULL, 10);
             snprintf(row->owner, sizeof(row->owner), "%s", PQgetvalue(rows, i, OFFSETS_OWNER));
             snprintf(row->written, sizeof(row->written), "%s",
                      PQgetvalue(rows, i, OFFSETS_UPDATED_AT));
@@ -111,7 +112,7 @@ static bool read_group(const struct lag_sources *sources, const struct lag_table
         rd_kafka_committed(sources->client, list, (int)sources->config->connect_timeout_ms);
 
     for (size_t i = 0; !error && i < table->count; i++)
-        table->rows[i].position = list->elems[i].offset >= 0 ? list->elems[i].offset : -1;
+        table->rows[i].committed = list->elems[i].offset >= 0 ? list->elems[i].offset : -1;
     rd_kafka_topic_partition_list_destroy(list);
     return !error || err_set(err, ERR_OUTAGE, "the group's offsets could not be read: %s",
                              rd_kafka_err2str(error));
@@ -124,8 +125,59 @@ static void fill(struct lag_table *table, const rd_kafka_topic_partition_list_t 
     for (size_t i = 0; i < table->count; i++)
         table->rows[i] = (struct lag_row){.topic = partitions->elems[i].topic,
                                           .partition = partitions->elems[i].partition,
-                                          .position = -1,
+                                          .committed = -1,
                                           .end = partitions->elems[i].offset};
+}
+
+/* Those rows that `wanted` picks, with the offset where reading them would go on. */
+static rd_kafka_topic_partition_list_t *list_rows(const struct lag_table *table,
+                                                  bool (*wanted)(const struct lag_row *row))
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+
+    for (size_t i = 0; i < table->count; i++)
+        if (wanted(&table->rows[i]))
+            rd_kafka_topic_partition_list_add(list, table->rows[i].topic, table->rows[i].partition)
+                ->offset = table->rows[i].from;
+    return list;
+}
+
+static bool is_new(const struct lag_row *row)
+{
+    return row->committed < 0;
+}
+
+static bool is_behind(const struct lag_row *row)
+{
+    return lag_of(row) > 0;
+}
+
+/* A partition without a position begins where its log does. */
+static bool read_starts(const struct lag_sources *sources, const struct lag_table *table,
+                        struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = list_rows(table, is_new);
+    bool done = lookup_offsets(sources->client, list, RD_KAFKA_OFFSET_SPEC_EARLIEST,
+                               sources->config->connect_timeout_ms, err);
+    int next = 0;
+
+    for (size_t i = 0; done && i < table->count; i++)
+        table->rows[i].from =
+            is_new(&table->rows[i]) ? list->elems[next++].offset : table->rows[i].committed;
+    rd_kafka_topic_partition_list_destroy(list);
+    return done;
+}
+
+static void read_tails(const struct lag_sources *sources, const struct lag_table *table)
+{
+    rd_kafka_topic_partition_list_t *list = list_rows(table, is_behind);
+    int next = 0;
+
+    tails_read(sources->client, list, TAILS_MS);
+    for (size_t i = 0; i < table->count; i++)
+        if (is_behind(&table->rows[i]))
+            table->rows[i].drained = list->elems[next++].offset == RD_KAFKA_OFFSET_END;
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* Positions come first, so that they are not ahead of the ends. */
@@ -138,31 +190,40 @@ static bool read_table(struct lag_sources *sources, struct lag_table *table,
     if (exactly_once ? !read_postgres(sources, table, err)
                      : !read_group(sources, table, partitions, err))
         return false;
-    if (!lookup_offsets(sources->client, partitions, RD_KAFKA_OFFSET_SPEC_LATEST,
+    if (!read_starts(sources, table, err) ||
+        !lookup_offsets(sources->client, partitions, RD_KAFKA_OFFSET_SPEC_LATEST,
                         sources->config->connect_timeout_ms, err))
         return false;
     for (size_t i = 0; i < table->count; i++)
         table->rows[i].end = partitions->elems[i].offset;
+    read_tails(sources, table);
     return true;
 }
 
 /* Showing. */
 
+/* "": null. */
+static void put_member(struct buffer *out, const char *name, const char *value)
+{
+    buffer_printf(out, ", \"%s\": ", name);
+    if (value[0])
+        json_string_append(out, slice_of(value));
+    else
+        buffer_append_text(out, "null");
+}
+
 static void put_json(struct buffer *out, const struct lag_row *row)
 {
     buffer_append_text(out, "{\"topic\": ");
     json_string_append(out, slice_of(row->topic));
-    buffer_printf(out, ", \"partition\": %" PRId32 ", \"position\": ", row->partition);
-    if (row->position >= 0)
-        buffer_printf(out, "%" PRId64, row->position);
+    buffer_printf(out, ", \"partition\": %" PRId32 ", \"committed\": ", row->partition);
+    if (row->committed >= 0)
+        buffer_printf(out, "%" PRId64, row->committed);
     else
         buffer_append_text(out, "null");
     buffer_printf(out, ", \"end\": %" PRId64 ", \"lag\": %" PRId64, row->end, lag_of(row));
-    buffer_append_text(out, ", \"owner\": ");
-    if (row->owner[0])
-        json_string_append(out, slice_of(row->owner));
-    else
-        buffer_append_text(out, "null");
+    put_member(out, "owner", row->owner);
+    put_member(out, "written_at", row->written);
     buffer_append_text(out, "}\n");
 }
 
@@ -179,12 +240,12 @@ static int topic_width(const struct lag_table *table)
 static void put_line(struct buffer *out, const struct lag_row *row, int width)
 {
     size_t from = out->len;
-    char position[24] = "-";
+    char committed[24] = "-";
 
-    if (row->position >= 0)
-        snprintf(position, sizeof(position), "%" PRId64, row->position);
+    if (row->committed >= 0)
+        snprintf(committed, sizeof(committed), "%" PRId64, row->committed);
     buffer_printf(out, "%-*s  %9" PRId32 "  %12s  %12" PRId64 "  %12" PRId64 "  %-16s  %s", width,
-                  row->topic, row->partition, position, row->end, lag_of(row),
+                  row->topic, row->partition, committed, row->end, lag_of(row),
                   row->owner[0] ? row->owner : "-", row->written);
     buffer_text(out);
     printable_make(out->data + from);
@@ -197,7 +258,7 @@ static void put_table(struct buffer *out, const struct lag_table *table)
     int64_t sum = 0;
 
     buffer_printf(out, "%-*s  %9s  %12s  %12s  %12s  %-16s  %s\n", width, "TOPIC", "PARTITION",
-                  "POSITION", "END", "LAG", "OWNER", "WRITTEN");
+                  "COMMITTED", "END", "LAG", "OWNER", "WRITTEN");
     for (size_t i = 0; i < table->count; i++) {
         put_line(out, &table->rows[i], width);
         sum += lag_of(&table->rows[i]);
@@ -248,7 +309,7 @@ int command_lag(const struct config *config, const void *lag_options)
     struct lag_sources sources = {.config = config};
     struct err err = {0};
 
-    sources.client = client_create(config, &err);
+    sources.client = client_create_lane(config, 1, &err);
     if (!sources.client) {
         log_error("Kafka can't be used", LOG_ERR(&err));
         return boot_exit_code(&err);

@@ -1,8 +1,8 @@
 /*
  * For people a table, for programs a JSON object in each line:
  *
- *   TOPIC   PARTITION  POSITION  LOST  OWNER     CLAIMED                 WRITTEN
- *   orders          0      1200     0  sink-1    2026-11-20 08:45:48+00  2026-11-20 08:47:02+00
+ *   TOPIC   PARTITION  COMMITTED  LOST  OWNER     CLAIMED                 WRITTEN
+ *   orders          0       1200     0  sink-1    2026-11-20 08:45:48+00  2026-11-20 08:47:02+00
  */
 #include "base/json_string.h"
 #include "command/boot.h"
@@ -26,7 +26,7 @@ static void append_json(struct buffer *out, const PGresult *rows, int row)
 {
     buffer_append_text(out, "{\"topic\": ");
     json_string_append(out, slice_of(PQgetvalue(rows, row, OFFSETS_TOPIC)));
-    buffer_printf(out, ", \"partition\": %s, \"next_offset\": %s, \"lost_count\": %s",
+    buffer_printf(out, ", \"partition\": %s, \"committed\": %s, \"lost_count\": %s",
                   PQgetvalue(rows, row, OFFSETS_PARTITION),
                   PQgetvalue(rows, row, OFFSETS_NEXT_OFFSET),
                   PQgetvalue(rows, row, OFFSETS_LOST_COUNT));
@@ -36,14 +36,14 @@ static void append_json(struct buffer *out, const PGresult *rows, int row)
     append_member(out, rows, row, "topic_id", OFFSETS_TOPIC_ID);
     append_member(out, rows, row, "owner", OFFSETS_OWNER);
     append_member(out, rows, row, "claimed_at", OFFSETS_CLAIMED_AT);
-    append_member(out, rows, row, "updated_at", OFFSETS_UPDATED_AT);
+    append_member(out, rows, row, "written_at", OFFSETS_UPDATED_AT);
     buffer_append_text(out, "}\n");
 }
 
 /* For people. */
 
 static const struct text_column columns[] = {
-    {"TOPIC", false}, {"PARTITION", true}, {"POSITION", true}, {"LOST", true},
+    {"TOPIC", false}, {"PARTITION", true}, {"COMMITTED", true}, {"LOST", true},
     {"OWNER", false}, {"CLAIMED", false},  {"WRITTEN", false},
 };
 

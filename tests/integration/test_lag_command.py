@@ -56,11 +56,11 @@ def test_beside_a_sink_and_without_one(
     produce(mock, names.topic, 0, 3)
     found = rows(sink)
     assert {p: (row["lag"], row["end"]) for p, row in found.items()} == {0: (3, 13), 1: (7, 7)}
-    assert found[0]["position"] == 10
+    assert found[0]["committed"] == 10
     if delivery == "exactly_once":
         assert found[0]["owner"] == "sink-1"
     text = lag(sink).stdout.splitlines()
-    assert text[0].split() == ["TOPIC", "PARTITION", "POSITION", "END", "LAG", "OWNER", "WRITTEN"]
+    assert text[0].split() == ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "OWNER", "WRITTEN"]
     assert text[-1].split() == ["all", "10"]
 
 
@@ -73,7 +73,7 @@ def test_before_the_first_start(
     sink = Sink(mock, postgres, names.topic, names.group)
     subprocess.run([sink_program(), "migrate"], env=sink.settings, check=True, timeout=60)
     assert rows(sink)[0] == {
-        "topic": names.topic, "partition": 0, "position": None, "end": 5, "lag": 5, "owner": None
+        "topic": names.topic, "partition": 0, "committed": None, "end": 5, "lag": 5, "owner": None, "written_at": None
     }
     sink.close()
 

@@ -88,7 +88,7 @@ def test_show_for_people(offsets: Run, stopped: Sink) -> None:
     result = offsets("show")
     assert result.returncode == DONE, result.stderr
     titles, *lines = result.stdout.splitlines()
-    assert titles.split()[:5] == ["TOPIC", "PARTITION", "POSITION", "LOST", "OWNER"]
+    assert titles.split()[:5] == ["TOPIC", "PARTITION", "COMMITTED", "LOST", "OWNER"]
     assert [line.split()[:5] for line in lines] == [
         ["t", "0", "10", "0", "sink-1"],
         ["t", "1", "5", "0", "sink-1"],
@@ -99,7 +99,7 @@ def test_show_for_programs(offsets: Run, stopped: Sink) -> None:
     result = offsets("show", "--json", "--topic", "t", "--partition", "1")
     assert result.returncode == DONE, result.stderr
     (row,) = [json.loads(line) for line in result.stdout.splitlines()]
-    expected: dict[str, Any] = {"topic": "t", "partition": 1, "next_offset": 5, "lost_count": 0}
+    expected: dict[str, Any] = {"topic": "t", "partition": 1, "committed": 5, "lost_count": 0}
     assert {name: row[name] for name in expected} == expected
     assert row["topic_id"] and row["leader_epoch"] >= 0 and row["owner"] == "sink-1"
 
