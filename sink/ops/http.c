@@ -5,7 +5,7 @@
  *   WATCHING --readable--> run --> RESTING --REST_MIN_MS to REST_MAX_MS--> WATCHING
  *
  * The rest is what keeps a flood of requests from the data: the longer the run, the longer, so that
- * short runs get one part in SHARE of the loop's time. Answers are kept for FRESH_MS, or
+ * short runs get one part in SHARE of the loop's time. Answers are kept for FRESH_US, or
  * FRESH_SHARE times as long as they take to make, so that a flood costs few of them.
  *
  * libmicrohttpd accepts ACCEPTED at a time. With a rest behind each, those who come in numbers
@@ -37,7 +37,7 @@ enum {
     PEER_MS = 5000,
     PEERS_SPARE = 8, /* free connections from which on the oldest goes */
     REQUEST_BYTES = 8 * 1024,
-    FRESH_MS = 250, /* an answer is given again */
+    FRESH_US = 250000, /* an answer is given again */
     FRESH_SHARE = 50,
     ACCEPTED = 10,
     RUN_US = 1000, /* behind it, who comes waits for the next run */
@@ -187,7 +187,7 @@ static int64_t fresh_until(int64_t began_us, int64_t made_us)
 {
     int64_t by_cost_us = (made_us - began_us) * FRESH_SHARE;
 
-    return made_us + (by_cost_us > FRESH_MS * 1000 ? by_cost_us : FRESH_MS * 1000);
+    return made_us + (by_cost_us > FRESH_US ? by_cost_us : FRESH_US);
 }
 
 static void refresh(const struct http *http, size_t index, bool verbose)

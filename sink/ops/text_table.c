@@ -58,15 +58,14 @@ static void append_cell(struct buffer *out, const char *text, int width, bool ri
         buffer_printf(out, "%s%*s", text, spaces, "");
 }
 
-/* No line ends with spaces. */
-static void append_row(const struct text_table *table, const int *widths, size_t row,
+/* A row's texts, one for each column. No line ends with spaces. */
+static void append_row(const struct text_table *table, const int *widths, char *const *cells,
                        struct buffer *out)
 {
     for (size_t i = 0; i < table->columns_count; i++) {
         const struct text_column *column = &table->columns[i];
-        const char *text = row ? table->cells[(row - 1) * table->columns_count + i] : column->title;
 
-        append_cell(out, text, widths[i], column->right);
+        append_cell(out, cells ? cells[i] : column->title, widths[i], column->right);
         buffer_append_text(out, "  ");
     }
     while (out->len > 0 && out->data[out->len - 1] == ' ')
@@ -80,7 +79,8 @@ void text_table_append(const struct text_table *table, struct buffer *out)
 
     for (size_t i = 0; i < table->columns_count; i++)
         widths[i] = width_of(table, i);
-    for (size_t row = 0; row <= table->cells_count / table->columns_count; row++)
-        append_row(table, widths, row, out);
+    append_row(table, widths, NULL, out);
+    for (size_t at = 0; at < table->cells_count; at += table->columns_count)
+        append_row(table, widths, &table->cells[at], out);
     free(widths);
 }
