@@ -6,12 +6,10 @@ first record: a topic that is made later, or while the sink is away.
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from typing import Callable, Iterator
 
 import pytest
-from cluster import Record
 from confluent_kafka import TopicPartition
 from mock import MockKafka
 from postgres import Postgres
@@ -23,11 +21,6 @@ LATEST = {
     "KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": 500,
 }
 AGAIN = "again"  # another group: the mock lets a member back into its former one only after seconds
-
-
-def produce(kafka: MockKafka, topic: str, first: int, count: int, partition: int = 0) -> None:
-    values = [json.dumps({"id": number}).encode() for number in range(first, first + count)]
-    kafka.produce(topic, [Record(value, partition=partition) for value in values])
 
 
 def ids(postgres: Postgres, table: str) -> list[int]:
@@ -52,13 +45,13 @@ def test_latest_is_the_end_of_all_partitions_at_the_first_start(
     """The positions are there before the group is joined, also of a partition without a record."""
     mock.create_topic("t", 3)
     table(database, "t")
-    produce(mock, "t", 0, 10, partition=0)
-    produce(mock, "t", 10, 5, partition=1)
+    mock.produce_ids("t", 0, 10, partition=0)
+    mock.produce_ids("t", 10, 5, partition=1)
     sink = start_sink(mock, postgres=database, topics="t", env=LATEST)
     sink.wait_for_log("first start at the ends of the logs")
     assert sink.positions("t") == {0: 10, 1: 5, 2: 0}
-    produce(mock, "t", 100, 2, partition=1)
-    produce(mock, "t", 102, 2, partition=2)
+    mock.produce_ids("t", 100, 2, partition=1)
+    mock.produce_ids("t", 102, 2, partition=2)
     wait_for_ids(sink, "t", [100, 101, 102, 103])
     assert sink.terminate() == 0
 
@@ -68,11 +61,11 @@ def test_a_second_start_is_no_first_start(
 ) -> None:
     mock.create_topic("t", 1)
     table(database, "t")
-    produce(mock, "t", 0, 10)
+    mock.produce_ids("t", 0, 10)
     sink = start_sink(mock, postgres=database, topics="t", env=LATEST)
     sink.wait_for_log("fetching")
     assert sink.terminate() == 0
-    produce(mock, "t", 100, 3)
+    mock.produce_ids("t", 100, 3)
     sink = start_sink(mock, postgres=database, topics="t", env=LATEST, group=AGAIN)
     wait_for_ids(sink, "t", [100, 101, 102])
 
@@ -84,16 +77,16 @@ def test_a_topic_that_is_made_later_is_read_from_its_first_record(
     mock.create_topic("old", 1)
     for name in ("old", "new", "away"):
         table(database, name)
-    produce(mock, "old", 0, 10)
+    mock.produce_ids("old", 0, 10)
     topics = "^(old|new|away)$"
     sink = start_sink(mock, postgres=database, topics=topics, env=LATEST)
     sink.wait_for_log("fetching")
     mock.create_topic("new", 1)
-    produce(mock, "new", 0, 10)
+    mock.produce_ids("new", 0, 10)
     wait_for_ids(sink, "new", list(range(10)))
     assert sink.terminate() == 0
     mock.create_topic("away", 1)
-    produce(mock, "away", 0, 10)
+    mock.produce_ids("away", 0, 10)
     sink = start_sink(mock, postgres=database, topics=topics, env=LATEST, group=AGAIN)
     wait_for_ids(sink, "away", list(range(10)))
     assert ids(database, "old") == []
@@ -106,7 +99,7 @@ def test_a_topic_that_is_added_to_the_settings_begins_at_its_end(
     for name in ("a", "b"):
         mock.create_topic(name, 1)
         table(database, name)
-        produce(mock, name, 0, 10)
+        mock.produce_ids(name, 0, 10)
     first = start_sink(mock, postgres=database, topics="a", env=LATEST)
     first.wait_for_log("fetching")
     assert first.terminate() == 0
@@ -142,7 +135,7 @@ def test_a_position_that_vanishes_is_the_earliest_again(
     """A database restored from before the first start: Kafka's offsets would skip what it has lost."""
     mock.create_topic("t", 1)
     table(database, "t")
-    produce(mock, "t", 0, 10)
+    mock.produce_ids("t", 0, 10)
     env = {"SINK_NAME": "it", "SINK_START": "committed"}
     first = start_sink(mock, postgres=database, topics="t", env=env)
     wait_for_ids(first, "t", list(range(10)))
@@ -153,6 +146,6 @@ def test_a_position_that_vanishes_is_the_earliest_again(
     sink.wait_for_log("fetching")
     with database.connect() as connection, connection.transaction():
         connection.execute("TRUNCATE t, pgsluice.offsets")
-    produce(mock, "t", 10, 5)
+    mock.produce_ids("t", 10, 5)
     wait_for_ids(sink, "t", list(range(15)))
     assert "position vanished" in sink.log_text()

@@ -6,7 +6,6 @@ import re
 from typing import Any, Callable
 
 import pytest
-from cluster import Record
 from fixtures import Names
 from http_client import SERVED, Web
 from mock import MockKafka
@@ -24,7 +23,7 @@ VIEWS = [
 
 
 def produce(kafka: MockKafka, count: int, partition: int = 0) -> None:
-    kafka.produce("t", [Record(b'{"id": 1}', partition=partition)] * count)
+    kafka.produce_ids("t", 0, count, partition)
 
 
 def samples(postgres: Postgres) -> int:

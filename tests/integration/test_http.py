@@ -23,16 +23,12 @@ CONFIG = 78
 REQUEST_BYTES = 8 * 1024
 
 
-def produce(kafka: MockKafka, topic: str, partition: int, values: list[bytes]) -> None:
-    kafka.produce(topic, [Record(value, partition=partition) for value in values])
-
-
 @pytest.fixture
 def sink(mock: MockKafka, postgres: Postgres, names: Names, start_sink: Callable[..., Sink]) -> Iterator[Sink]:
     """One that has written ten records, and is ready."""
     mock.create_topic(names.topic, 2)
     postgres.query(f"CREATE TABLE {names.topic} (id int)")
-    produce(mock, names.topic, 0, [json.dumps({"id": i}).encode() for i in range(10)])
+    mock.produce_values(names.topic, 0, [json.dumps({"id": i}).encode() for i in range(10)])
     sink = start_sink(mock, env=SERVED)
     sink.wait_until_caught_up(names.topic)
     Web(sink).wait_until_ready()
@@ -69,7 +65,7 @@ def test_a_halted_partition_is_not_ready(sink: Sink, mock: MockKafka, names: Nam
     """And it is again when the table is mended."""
     web = Web(sink)
     postgres.query(f"ALTER TABLE {names.topic} RENAME TO {names.topic}_gone")
-    produce(mock, names.topic, 1, [b'{"id": 11}'])
+    mock.produce_values(names.topic, 1, [b'{"id": 11}'])
     sink.wait_for(lambda: web.get("/readyz").status == 503, what="not ready")
     assert "[-] progress 1 of 2 partitions are halted" in web.get("/readyz").body
     assert web.get("/livez").status == 200
@@ -120,16 +116,20 @@ def connect(stack: ExitStack, port: int) -> socket.socket:
 
 
 def test_slow_clients_do_not_keep_the_probe_out(sink: Sink) -> None:
-    """More connections than there may be, none of which ever asks to the end."""
+    """More connections than there may be, none of which ever asks to the end. The first ones take their memory; those
+    that come after them find it there, and take no more."""
     web = Web(sink)
-    before = sink.memory_kib()
-    with ExitStack() as stack:
-        for number in range(400):
-            connect(stack, web.port).sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-            if number % 10 == 0:
-                assert web.get("/livez").status == 200
-        assert web.get("/livez").status == 200
-        assert sink.memory_kib() < before + 16 * 1024
+    memory = [sink.memory_kib()]
+    for _ in range(3):
+        with ExitStack() as stack:
+            for number in range(400):
+                connect(stack, web.port).sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+                if number % 10 == 0:
+                    assert web.get("/livez").status == 200
+            assert web.get("/livez").status == 200
+            memory.append(sink.memory_kib())
+    assert memory[1] < memory[0] + 4 * 1024, memory
+    assert memory[3] < memory[1] + 1024, memory
 
 
 def test_a_client_that_sends_one_byte_now_and_then_is_dropped(sink: Sink) -> None:
@@ -229,7 +229,7 @@ def test_the_end_is_told(sink: Sink, postgres: Postgres, names: Names, mock: Moc
     with postgres.connect() as connection:
         connection.autocommit = False
         connection.execute(f"LOCK TABLE {names.topic}")
-        produce(mock, names.topic, 0, [b'{"id": 12}'])
+        mock.produce_values(names.topic, 0, [b'{"id": 12}'])
         wait_until(lambda: web.metric('pgsluice_pg_connections{state="busy"}') > 0)
         sink.send(15)
         sink.wait_for(lambda: web.get("/readyz").status == 503, what="not ready")

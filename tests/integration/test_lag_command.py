@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from cluster import Record
 from fixtures import Names
 from mock import MockKafka
 from postgres import Postgres
@@ -19,7 +18,7 @@ from wait import wait_until
 
 
 def produce(kafka: MockKafka, topic: str, partition: int, count: int) -> None:
-    kafka.produce(topic, [Record(b'{"id": 1}', partition=partition)] * count)
+    kafka.produce_ids(topic, 0, count, partition)
 
 
 def lag(sink: Sink, *words: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,6 @@ from typing import Any, Callable
 
 import dashboard
 import pytest
-from cluster import Record
 from fixtures import Names
 from http_client import SERVED, Web
 from mock import MockKafka
@@ -17,10 +16,6 @@ from postgres import Postgres
 from sink import Sink
 
 ENV = {**SERVED, "SINK_LAG_INTERVAL_MS": 500}
-
-
-def produce(kafka: MockKafka, topic: str, partition: int, values: list[bytes]) -> None:
-    kafka.produce(topic, [Record(value, partition=partition) for value in values])
 
 
 def orders(count: int, first: int = 0) -> list[bytes]:
@@ -42,10 +37,10 @@ def running(mock: MockKafka, postgres: Postgres, names: Names, start_sink: Calla
 
 
 def test_counters_move(running: Callable[..., Sink], mock: MockKafka, names: Names) -> None:
-    sink = running(SINK_BATCH_SIZE=10)
+    sink = running(SINK_BATCH_SIZE=10, SINK_BATCH_TIMEOUT_MS=1000)  # so that ten come together
     web = Web(sink)
     values = [*orders(25), b"not json"]
-    produce(mock, names.topic, 0, values)
+    mock.produce_values(names.topic, 0, values)
     topic = f'topic="{names.topic}"'
     table = f'table="{names.topic}"'
     sink.wait_for(lambda: web.metric(f"pgsluice_dead_letters_total{{{topic}}}") == 1, what="a dead letter")
@@ -78,12 +73,12 @@ def test_failures_are_counted(running: Callable[..., Sink], mock: MockKafka, nam
     sink = running()
     web = Web(sink)
     postgres.query(f"ALTER TABLE {names.topic} ADD CHECK (id < 1000)")
-    produce(mock, names.topic, 0, orders(3, first=999))
+    mock.produce_values(names.topic, 0, orders(3, first=999))
     refused = f'pgsluice_records_failed_total{{topic="{names.topic}",stage="write"}}'
     sink.wait_for(lambda: web.metric(refused) == 2, what="refused")
     assert web.metric('pgsluice_pg_errors_total{sqlstate_class="23"}') >= 1
     postgres.query(f"ALTER TABLE {names.topic} RENAME TO {names.topic}_gone")
-    produce(mock, names.topic, 1, orders(1))
+    mock.produce_values(names.topic, 1, orders(1))
     halted = 'pgsluice_consumer_paused_partitions{reason="retry"}'
     sink.wait_for(lambda: web.metric(halted) == 1, what="halted")
     (task,) = [task for task in web.json("/status")["tasks"] if task["state"] == "FAILED"]
@@ -107,7 +102,7 @@ def test_lag_while_it_drains_and_when_it_is_caught_up(
     with postgres.connect() as holder:
         holder.autocommit = False
         holder.execute(f"LOCK TABLE {names.topic}")
-        produce(mock, names.topic, 0, orders(50))
+        mock.produce_values(names.topic, 0, orders(50))
         sink.wait_for(lambda: web.metric(lag) == 50, what="lag")
         sink.wait_for(lambda: web.metric(seconds) > 0, what="age")
         sink.wait_for(lambda: web.json("/lag")["total"] == 50, what="told so everywhere")
@@ -129,7 +124,7 @@ def test_what_waits_in_librdkafka(
     with postgres.connect() as holder:
         holder.autocommit = False
         holder.execute(f"LOCK TABLE {names.topic}")
-        produce(mock, names.topic, 0, [b'{"id": 1, "unknown": "%s"}' % (b"x" * 10_000)] * 300)
+        mock.produce_values(names.topic, 0, [b'{"id": 1, "unknown": "%s"}' % (b"x" * 10_000)] * 300)
         waiting = 'pgsluice_consumer_paused_partitions{reason="backpressure"}'
         sink.wait_for(lambda: web.metric(waiting) == 3, what="reading waits")
         sink.wait_for(lambda: web.metric("pgsluice_consumer_queue_bytes") > 100_000, what="fetched ahead")
@@ -148,8 +143,8 @@ def test_lag_by_the_name_that_kafka_exporter_gives_it(running: Callable[..., Sin
 def test_json_answers(running: Callable[..., Sink], mock: MockKafka, names: Names) -> None:
     sink = running(KAFKA_SASL_PASSWORD="s3ntinel")
     web = Web(sink)
-    produce(mock, names.topic, 0, orders(3000))
-    produce(mock, names.topic, 1, orders(10))
+    mock.produce_values(names.topic, 0, orders(3000))
+    mock.produce_values(names.topic, 1, orders(10))
     sink.wait_until_caught_up(names.topic, ends={0: 3000, 1: 10})
     (topic,) = web.json("/assignment")["topics"]
     assert sorted(topic["assigned"]) == [0, 1, 2]

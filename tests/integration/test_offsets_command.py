@@ -7,7 +7,6 @@ import subprocess
 from typing import Any, Callable
 
 import pytest
-from cluster import Record
 from mock import MockKafka
 from postgres import Postgres
 from sink import Sink, clean_environment, sink_program
@@ -19,8 +18,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def produce(kafka: MockKafka, partition: int, first: int, count: int) -> None:
-    values = [json.dumps({"id": number}).encode() for number in range(first, first + count)]
-    kafka.produce("t", [Record(value, partition=partition) for value in values])
+    kafka.produce_ids("t", first, count, partition)
 
 
 def ids(postgres: Postgres) -> list[int]:

@@ -6,21 +6,14 @@ would be skipped. Its partitions halt until an operator says where to go on.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable
 
 import pytest
-from cluster import Record
 from mock import MockKafka
 from postgres import Postgres
 from sink import Sink
 
 OPTIONS = {"SINK_NAME": "it", "KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": 500}
-
-
-def produce(kafka: MockKafka, topic: str, first: int, count: int) -> None:
-    values = [json.dumps({"id": number}).encode() for number in range(first, first + count)]
-    kafka.produce(topic, [Record(value, partition=0) for value in values])
 
 
 def ids(postgres: Postgres, table: str) -> list[int]:
@@ -48,7 +41,7 @@ def read(mock: MockKafka, database: Postgres, start_sink: Callable[..., Sink]) -
     mock.create_topic("t", 1)
     database.query("CREATE TABLE t (id int); CREATE TABLE other (id int)")
     mock.create_topic("other", 1)
-    produce(mock, "t", 0, 10)
+    mock.produce_ids("t", 0, 10)
     sink = start_sink(mock, postgres=database, topics="t,other", env=OPTIONS)
     wait_for_ids(sink, "t", list(range(10)))
     return sink
@@ -79,13 +72,13 @@ def test_made_anew_while_the_sink_is_away(
     assert read.terminate() == 0
     mock.delete_topic("t")
     mock.create_topic("t", 1)
-    produce(mock, "t", 100, records)
+    mock.produce_ids("t", 100, records)
     sink = start_again()
     sink.wait_for(lambda: halts(sink, "t"), 30, "a halt of t")
     reason = halts(sink, "t")[0]["reason"]
     for part in ("t[0]", "position 10", former, "pgsluice offsets reset --topic t --to earliest"):
         assert part in reason
-    produce(mock, "other", 0, 5)
+    mock.produce_ids("other", 0, 5)
     wait_for_ids(sink, "other", list(range(5)))
     assert ids(sink.postgres, "t") == list(range(10))
     assert sink.positions("t") == {0: 10}
@@ -95,9 +88,9 @@ def test_made_anew_while_the_sink_is_away(
 def test_made_anew_while_it_is_read(mock: MockKafka, read: Sink) -> None:
     mock.delete_topic("t")
     mock.create_topic("t", 1)
-    produce(mock, "t", 100, 5)
+    mock.produce_ids("t", 100, 5)
     read.wait_for(lambda: any("made anew" in h["reason"] for h in halts(read, "t")), 60, "a halt")
-    produce(mock, "other", 0, 5)
+    mock.produce_ids("other", 0, 5)
     wait_for_ids(read, "other", list(range(5)))
     assert ids(read.postgres, "t") == list(range(10))
     assert read.positions("t") == {0: 10}
@@ -110,7 +103,7 @@ def test_a_position_that_was_set_for_the_new_topic_is_taken(
     assert read.terminate() == 0
     mock.delete_topic("t")
     mock.create_topic("t", 1)
-    produce(mock, "t", 100, 15)
+    mock.produce_ids("t", 100, 15)
     sink = start_again()
     sink.wait_for(lambda: halts(sink, "t"), 30, "a halt of t")
     sink.postgres.query(
@@ -126,11 +119,11 @@ def test_at_least_once_starts_over(
     """There is no position in PostgreSQL, and Kafka forgets the group's with the topic."""
     mock.create_topic("t", 1)
     database.query("CREATE TABLE t (id int)")
-    produce(mock, "t", 0, 10)
+    mock.produce_ids("t", 0, 10)
     env = {**OPTIONS, "SINK_DELIVERY": "at_least_once"}
     sink = start_sink(mock, postgres=database, topics="t", env=env)
     wait_for_ids(sink, "t", list(range(10)))
     mock.delete_topic("t")
     mock.create_topic("t", 1)
-    produce(mock, "t", 100, 5)
+    mock.produce_ids("t", 100, 5)
     wait_for_ids(sink, "t", list(range(10)) + list(range(100, 105)))

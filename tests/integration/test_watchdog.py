@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from typing import Any, Callable, Iterator
 
 import pytest
-from cluster import Record
 from mock import MockKafka
 from postgres import Postgres
 from sink import Sink
@@ -22,11 +20,6 @@ ENV = {
     "SINK_NAME": "it",
     "KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": 500,
 }
-
-
-def produce(kafka: MockKafka, topic: str, first: int, count: int) -> None:
-    values = [json.dumps({"id": number}).encode() for number in range(first, first + count)]
-    kafka.produce(topic, [Record(value, partition=0) for value in values])
 
 
 def ids(postgres: Postgres, table: str = "t") -> list[int]:
@@ -45,7 +38,7 @@ def running(mock: MockKafka, own_postgres: Postgres, start_sink: Callable[..., S
     """A sink that has read ten records of t, and runs."""
     mock.create_topic("t", 1)
     own_postgres.query("CREATE TABLE t (id int)")
-    produce(mock, "t", 0, 10)
+    mock.produce_ids("t", 0, 10)
     sink = start_sink(mock, postgres=own_postgres, topics="t", env=ENV)
     wait_for_ids(sink, list(range(10)))
     return sink
@@ -75,7 +68,7 @@ def test_a_flush_that_is_never_answered(
 ) -> None:
     """The state is in the log, and the next instance writes what this one could not."""
     freeze_backends(running, frozen)
-    produce(mock, "t", 10, 10)
+    mock.produce_ids("t", 10, 10)
     assert running.wait_exit(30) == TEMPORARY
     (line,) = [line for line in running.log_lines() if line.get("event") == "stuck"]
     for part in ("t[0]", "position 10", "read to 20", "flush under way"):
@@ -89,7 +82,7 @@ def test_a_flush_that_is_never_answered(
 def test_a_server_that_is_away_is_no_reason(mock: MockKafka, running: Sink) -> None:
     """Work is there, and the server is not, for longer than the limit."""
     running.postgres.stop("immediate")
-    produce(mock, "t", 10, 10)
+    mock.produce_ids("t", 10, 10)
     running.wait_for_log("PostgreSQL is away")
     enough = time.monotonic() + 2.5 * LIMIT_S
     running.wait_for(lambda: time.monotonic() > enough, 30, "some time with work to do")
@@ -108,21 +101,21 @@ def test_a_topic_that_is_deleted_does_not_hold_up_others(
     for name in ("t", "other"):
         mock.create_topic(name, 1)
         database.query(f"CREATE TABLE {name} (id int)")
-    produce(mock, "t", 0, 10)
+    mock.produce_ids("t", 0, 10)
     sink = start_sink(mock, postgres=database, topics="t,other", env=ENV)
     wait_for_ids(sink, list(range(10)))
 
     mock.delete_topic("t")
     sink.wait_for(lambda: said_gone(sink), 30, "that the topic is gone")
-    produce(mock, "other", 0, 5)
+    mock.produce_ids("other", 0, 5)
     wait_for_ids(sink, list(range(5)), "other")
 
     mock.create_topic("t", 1)
-    produce(mock, "t", 100, 5)
+    mock.produce_ids("t", 100, 5)
     sink.wait_for_log("made anew", 60)
     assert ids(database) == list(range(10))
     assert sink.positions("t") == {0: 10}
-    produce(mock, "other", 5, 5)
+    mock.produce_ids("other", 5, 5)
     wait_for_ids(sink, list(range(10)), "other")
 
 

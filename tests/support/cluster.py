@@ -104,6 +104,15 @@ class Cluster:
             raise RuntimeError(f"records were not delivered: {failures[:3]}")
         return delivered
 
+    def produce_values(self, topic: str, partition: int, values: Iterable[bytes]) -> None:
+        """Records that are nothing but these values."""
+        self.produce(topic, [Record(value, partition=partition) for value in values])
+
+    def produce_ids(self, topic: str, first: int, count: int, partition: int = 0) -> None:
+        """{"id": first} and so on."""
+        values = (json.dumps({"id": number}).encode() for number in range(first, first + count))
+        self.produce_values(topic, partition, values)
+
     def produce_orders(self, topic: str, records: int, **options: Any) -> dict[str, Any]:
         """Run produce_orders; an option is a keyword (poison_every=100, by_key=True)."""
         argv = [str(support_program("produce_orders")), "--bootstrap", self.bootstrap]
