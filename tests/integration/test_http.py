@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-from cluster import Record, support_program
+from cluster import support_program
 from fixtures import Names
 from http_client import SERVED, Web
 from mock import MockKafka
