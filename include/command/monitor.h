@@ -8,8 +8,8 @@
 #define COMMAND_MONITOR_H
 
 #include "command/health.h"
-#include "ops/history.h"
 #include "kafka/consumer.h"
+#include "ops/history.h"
 #include "ops/http.h"
 #include "ops/progress.h"
 
