@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Callable, NamedTuple, Sequence
 
 import chart_tools
+import manifest_rules
+import yaml
 from chart_tools import KUBERNETES, ROOT, Unavailable
 
 sys.path.insert(0, str(ROOT / "helm"))
@@ -161,6 +163,19 @@ def check_security(tools: Tools) -> str:
         return tools.run("podsecurity", *render_all(tools, NEWEST, Path(folder))).strip()
 
 
+def check_rules(tools: Tools) -> str:
+    """Names that are there twice, and what the migration needs before it is there."""
+    broken = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = render_all(tools, NEWEST, Path(folder))
+        for path in paths:
+            manifests = [each for each in yaml.safe_load_all(path.read_text()) if each]
+            broken += [f"{path.stem}: {rule}" for rule in manifest_rules.broken_rules(manifests)]
+    if broken:
+        raise Failed("\n".join(broken))
+    return f"{len(paths)} releases"
+
+
 def check_generated(_: Tools) -> str:
     if generate.stale():
         raise Failed(f"stale: {', '.join(generate.stale())}; python3 helm/generate.py writes them")
@@ -202,6 +217,7 @@ CHECKS: dict[str, Callable[[Tools], str]] = {
     "unit tests": check_units,
     "schemas": check_schemas,
     "restricted Pod Security": check_security,
+    "names and hooks": check_rules,
     "mistakes": check_that_it_fails,
     "what the tests run": check_rendered,
     "package": check_package,

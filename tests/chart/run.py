@@ -204,7 +204,7 @@ def chart(result: dict[str, Any]) -> str:
 
 
 def page(replicas: dict[str, Any], backfill: dict[str, Any]) -> str:
-    exits = ", ".join(f"index {index} {code}" for index, code in backfill["exits"])
+    exits = ", ".join(f"index {index} {code if code >= 0 else 'killed'}" for index, code in backfill["exits"])
     asked = ", ".join(f"{count} {name}" for name, count in replicas["probes"]["asked"].items())
     refused = sum(len(each) for each in replicas["probes"]["refused"].values())
     return f"""# Rollouts, scaling and lost replicas
@@ -216,13 +216,14 @@ gives them their arguments, environment, Secrets and files, asks their probes, a
 ![throughput](throughput.svg)
 
 {table(replicas)}
-{replicas['rows']:,} rows; each record of the log is there once, in order, by another reader's account, and so it was of
-what lay below the positions in a snapshot behind each step. {replicas['drains']} replicas drained, in
-{replicas['longest_drain_s']:.1f} s at most of {replicas['grace_s']:.0f} s. Probes: {asked}; refused once they had
-passed: {refused}. The session timeout is 10 s: so long the partitions of a replica that died stay idle.
+{replicas['rows']:,} rows of a load of {replicas['rate']:,} records/s. Each record of the log is there once, in order, by another
+reader's account, and behind each step a snapshot had just what lay below the positions. {replicas['drains']} replicas drained, in
+{replicas['longest_drain_s']:.1f} s at most of {replicas['grace_s']:.0f} s. Probes: {asked}; refused once they had passed: {refused}.
+The session timeout is 10 s here (45 s unless it is set): so long the partitions of a replica that died wait, and then
+catch up in a second.
 
-The backfill loaded the same {backfill['rows']:,} rows in {backfill['seconds']:.0f} s by three pods, of which one was
-killed and one evicted on the way. Exit codes in order: {exits}; 65 says that there are dead letters.
+The backfill loaded the same {backfill['rows']:,} rows in {backfill['seconds']:.0f} s by three pods, of which one was killed and one evicted
+on the way. Exit codes in order: {exits}. 65 says that there are dead letters, of which the load has some.
 """
 
 

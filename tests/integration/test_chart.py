@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "pgsluice"
 sys.path.insert(0, str(ROOT / "helm"))
 
+sys.path.insert(0, str(ROOT / "tests" / "chart"))
+
 import generate  # noqa: E402
+import manifest_rules  # noqa: E402
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -128,6 +131,43 @@ def test_each_refusal_has_a_unit_test(refusal: str) -> None:
     patterns = " ".join(re.findall(r'errorPattern: "(.*?)"\}', tests)).replace("\\", "")
 
     assert is_shown(refusal, patterns), refusal
+
+
+def rendered(name: str) -> list[Any]:
+    path = ROOT / "tests" / "chart" / "rendered" / f"{name}.yaml"
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+def find(manifests: list[Any], kind: str, ending: str) -> Any:
+    return next(each for each in manifests if each["kind"] == kind and each["metadata"]["name"].endswith(ending))
+
+
+@pytest.mark.parametrize("name", ("stream", "backfill"))
+def test_what_is_rendered_keeps_the_rules(name: str) -> None:
+    assert manifest_rules.broken_rules(rendered(name)) == []
+
+
+def test_names_that_are_there_twice_are_noticed() -> None:
+    manifests = rendered("stream")
+    pod = find(manifests, "Deployment", "pgsluice")["spec"]["template"]["spec"]
+    pod["containers"][0]["env"].append({"name": "PGHOST", "value": "else"})
+    pod["volumes"].append({"name": "files"})
+
+    assert manifest_rules.broken_rules([*manifests, manifests[0]])[0].endswith("is there twice")
+    assert [rule.partition(": ")[2] for rule in manifest_rules.broken_rules(manifests)] == [
+        "volumes has files twice",
+        "pgsluice's env has PGHOST twice",
+    ]
+
+
+def test_a_hook_that_needs_what_comes_later_is_noticed() -> None:
+    manifests = rendered("stream")
+    early = find(manifests, "ConfigMap", "-migrate-files")
+
+    early["metadata"]["annotations"][manifest_rules.WEIGHT] = "0"
+    assert "made no earlier" in manifest_rules.broken_rules(manifests)[0]
+    del early["metadata"]["annotations"]
+    assert "made only after it" in manifest_rules.broken_rules(manifests)[0]
 
 
 class NoRepeats(yaml.SafeLoader):

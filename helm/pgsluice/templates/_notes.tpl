@@ -4,8 +4,9 @@
 {{- if .Values.hpa.enabled }}{{ .Values.hpa.maxReplicas }}{{ else if .Values.keda.enabled }}{{ .Values.keda.maxReplicas }}{{ else }}{{ .Values.replicas }}{{ end -}}
 {{- end -}}
 
+{{/* One replica more while it rolls; one connection more for the start, and then for the history of lag. */}}
 {{- define "pgsluice.connections" -}}
-{{- mul (include "pgsluice.mostReplicas" . | int) (get .Values.config "SINK_POOL_MAX" | default 8 | int) -}}
+{{- mul (include "pgsluice.mostReplicas" . | int | add 1) (get .Values.config "SINK_POOL_MAX" | default 8 | int | add 1) -}}
 {{- end -}}
 
 {{- define "pgsluice.streamWarnings" -}}
