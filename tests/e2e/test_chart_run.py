@@ -14,8 +14,8 @@ from releases import SINK, TABLE, TOPIC, prepare, released
 from wait import wait_until
 
 PARTITIONS = 12
-# Small flushes, so that a pod that is killed or evicted is at work.
-SMALL = {"SINK_BATCH_SIZE": "500"}
+# Small flushes and no time to drain, so that a pod that is killed or evicted leaves something to do.
+SMALL = {"SINK_BATCH_SIZE": "1000", "SINK_DRAIN_TIMEOUT_MS": "0"}
 
 
 @pytest.fixture

@@ -63,11 +63,14 @@ def expand(text: str, environment: Mapping[str, str]) -> str:
 class PodCluster:
     """The manifests of a release, and what is there besides: Secrets, names that resolve, addresses."""
 
-    def __init__(self, documents: list[Manifest], secrets: Secrets, environment: Mapping[str, str]) -> None:
-        """`environment` is what variables whose names a cluster's DNS would resolve are instead."""
+    def __init__(
+        self, documents: list[Manifest], secrets: Secrets, environment: Mapping[str, str], more: Mapping[str, str]
+    ) -> None:
+        """`environment` is what variables are instead, where they are there; `more` is there in any case."""
         self.documents = documents
         self.secrets = secrets
         self.environment = dict(environment)
+        self.more = dict(more)
         self._network = f"127.{random.randrange(16, 240)}.{random.randrange(256)}"
         self._addresses = itertools.count(2)
         self._names = itertools.count(1)
@@ -125,7 +128,7 @@ class Container:
             value = entry["value"] if "value" in entry else self._value_from(entry["valueFrom"])
             found[entry["name"]] = expand(str(value), found)
         found.setdefault("SINK_INSTANCE_ID", self.pod.name)
-        return {name: self._moved(name, value) for name, value in found.items()}
+        return {**{name: self._moved(name, value) for name, value in found.items()}, **self.pod.cluster.more}
 
     def _value_from(self, source: Manifest) -> str:
         if "secretKeyRef" in source:

@@ -43,15 +43,14 @@ local all all trust
 class Release:
     """Its manifests and what comes of them."""
 
-    def __init__(self, rendered: str, kafka: Cluster, postgres: Postgres, **environment: str) -> None:
+    def __init__(self, rendered: str, kafka: Cluster, postgres: Postgres, more: Mapping[str, str]) -> None:
         names = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
             "PGHOST": postgres.env["PGHOST"],
             "PGPORT": postgres.env["PGPORT"],
-            **environment,
         }
         self.kafka, self.postgres = kafka, postgres
-        self.cluster = PodCluster(manifests(RENDERED / f"{rendered}.yaml"), SECRETS, names)
+        self.cluster = PodCluster(manifests(RENDERED / f"{rendered}.yaml"), SECRETS, names, more)
 
     def migrate(self) -> Pod:
         """The hook, which comes before all else."""
@@ -77,11 +76,9 @@ def prepare(postgres: Postgres) -> None:
 
 
 @contextmanager
-def released(
-    rendered: str, kafka: Cluster, postgres: Postgres, environment: Mapping[str, str] = {}
-) -> Iterator[Release]:
-    """`environment`: variables that are otherwise than the manifests have them."""
-    release = Release(rendered, kafka, postgres, **environment)
+def released(rendered: str, kafka: Cluster, postgres: Postgres, more: Mapping[str, str] = {}) -> Iterator[Release]:
+    """`more`: variables beyond the manifests', or otherwise."""
+    release = Release(rendered, kafka, postgres, more)
     try:
         yield release
     finally:
