@@ -35,6 +35,7 @@ import machine  # noqa: E402
 import programs  # noqa: E402
 import reference  # noqa: E402
 import report  # noqa: E402
+import scrape  # noqa: E402
 import sustained  # noqa: E402
 import workload  # noqa: E402
 import workloads  # noqa: E402
@@ -119,7 +120,8 @@ def measure_http(bed: Testbed, canary: Canary, options: argparse.Namespace) -> d
         return {}
     rounds = options.rounds or (attack.QUICK_ROUNDS if options.quick else attack.ROUNDS)
     records = attack.QUICK_RECORDS if options.quick else attack.RECORDS
-    return {"http": attack.measure(bed, canary, rounds, records).as_json()}
+    scrapes = scrape.measure(bed, scrape.SCRAPES // 4 if options.quick else scrape.SCRAPES)
+    return {"http": attack.measure(bed, canary, rounds, records).as_json(), "scrapes": scrapes}
 
 
 MEASURES = {
