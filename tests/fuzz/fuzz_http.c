@@ -83,9 +83,9 @@ static void check(const char *answer, size_t len, const char *request)
     assert(len > 12 && memcmp(answer, "HTTP/1.", 7) == 0);
     long status = strtol(answer + 9, NULL, 10);
     assert(status == 200 || (status >= 400 && status < 600));
-    request += strspn(request, "\r\n");
+    request += strspn(request, " \t\r\n"); /* it overlooks some */
     if (status == 200)
-        assert(strncmp(request, "GET /", 5) == 0 || strncmp(request, "HEAD /", 6) == 0);
+        assert(strncmp(request, "GET", 3) == 0 || strncmp(request, "HEAD", 4) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
