@@ -21,6 +21,8 @@ sys.path.insert(0, str(ROOT / "tests" / "chart"))
 
 import generate  # noqa: E402
 import manifest_rules  # noqa: E402
+from controllers import IndexedJob  # noqa: E402
+from pods import Pod, PodCluster, expand  # noqa: E402
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -145,6 +147,28 @@ def find(manifests: list[Any], kind: str, ending: str) -> Any:
 @pytest.mark.parametrize("name", ("stream", "backfill"))
 def test_what_is_rendered_keeps_the_rules(name: str) -> None:
     assert manifest_rules.broken_rules(rendered(name)) == []
+
+
+ACTIONS = {64: "FailJob", 65: "FailIndex", 69: "Count", 70: "Count", 75: "Count", 78: "FailJob", 137: "Count"}
+
+
+@pytest.mark.parametrize("code, action", ACTIONS.items())
+def test_what_comes_of_a_backfills_pod(code: int, action: str) -> None:
+    """By its exit code, unless it was evicted; a pod that is replaced goes on where the former one was."""
+    manifests = rendered("backfill")
+    cluster = PodCluster(manifests, {"shop-app": {"username": "u", "password": "p"}}, {}, {})
+    job = IndexedJob(cluster, cluster.find("Job", "backfill"))
+    pod: Pod = cluster.pod(job.manifest)
+    try:
+        assert job.action(pod, code) == action
+        job.disrupted.add(pod.name)
+        assert job.action(pod, code) == "Ignore"
+    finally:
+        cluster.close()
+
+
+def test_variables_are_expanded_as_kubernetes_does_it() -> None:
+    assert expand("--index $(I) $$(I) $(J) $I", {"I": "3"}) == "--index 3 $(I) $(J) $I"
 
 
 def test_names_that_are_there_twice_are_noticed() -> None:
