@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 from process import Child, TemporaryDirectory, tail
 from wait import wait_until
 
+CGROUPS = Path("/sys/fs/cgroup")
 BOOT = Path(__file__).with_name("boot.sh")
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
@@ -28,6 +31,7 @@ class Debian:
     def close(self) -> None:
         if self._init is not None:
             self._init.kill()
+            wait_until(_forget_cgroups, 20, "its cgroups are empty")
         self._temporary.close()
 
     def install(self, package: Path) -> str:
@@ -61,6 +65,16 @@ class Debian:
             "running",
             "degraded",
         )
+
+
+def _forget_cgroups() -> bool:
+    """Those that boot.sh has made, from the innermost on; a cgroup is removed when nobody is in it any more."""
+    made = [base / "pgsluice-package" for base in (CGROUPS, CGROUPS / "systemd")]
+    folders = [Path(path) for top in made for path, _, _ in os.walk(top, topdown=False)]
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return not any(folder.exists() for folder in folders)
 
 
 def _environment() -> list[str]:
