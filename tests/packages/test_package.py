@@ -14,7 +14,7 @@ from debian import Debian
 from kafka import Kafka
 from postgres import Postgres
 from process import free_port
-from sink import sink_program
+from sink import QUICK, sink_program
 from wait import wait_until
 
 UNIT = "pgsluice@warehouse.service"
@@ -53,6 +53,7 @@ def settings(kafka: Kafka, postgres: Postgres, http: int) -> str:
         "KAFKA_GROUP_ID": "warehouse",
         "SINK_TOPICS": "orders",
         "SINK_HTTP_ADDRESS": f"127.0.0.1:{http}",
+        **QUICK,
         **postgres.env,
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
