@@ -15,16 +15,15 @@ from typing import Callable, NamedTuple, Sequence
 
 import chart_tools
 import manifest_rules
+import rendered_from
 import yaml
 from chart_tools import KUBERNETES, ROOT, Unavailable
+from rendered_from import CHART, DIGEST, RENDERED
 
 sys.path.insert(0, str(ROOT / "helm"))
 
 import generate  # noqa: E402
 
-CHART = ROOT / "helm" / "pgsluice"
-HERE = Path(__file__).parent
-RENDERED = HERE / "rendered"
 NEWEST = KUBERNETES[-1]
 BACKFILL_SINCE = "1.29.0"
 
@@ -183,11 +182,12 @@ def check_generated(_: Tools) -> str:
 
 
 def rendered(tools: Tools) -> dict[Path, str]:
-    """What the tests run that do without helm."""
-    return {
+    """What the tests run that do without helm, and of what it was made."""
+    texts = {
         RENDERED / f"{values.name.removesuffix('-values.yaml')}.yaml": tools.render(values)
         for values in sorted(RENDERED.glob("*-values.yaml"))
     }
+    return {**texts, DIGEST: rendered_from.digest()}
 
 
 def check_rendered(tools: Tools) -> str:

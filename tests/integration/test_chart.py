@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests" / "chart"))
 
 import generate  # noqa: E402
 import manifest_rules  # noqa: E402
+import rendered_from  # noqa: E402
 from controllers import IndexedJob  # noqa: E402
 from pods import Pod, PodCluster, expand  # noqa: E402
 
@@ -142,6 +143,10 @@ def rendered(name: str) -> list[Any]:
 
 def find(manifests: list[Any], kind: str, ending: str) -> Any:
     return next(each for each in manifests if each["kind"] == kind and each["metadata"]["name"].endswith(ending))
+
+
+def test_what_the_tests_run_is_what_the_templates_say() -> None:
+    assert rendered_from.DIGEST.read_text() == rendered_from.digest(), "./dev chart golden renders it anew"
 
 
 @pytest.mark.parametrize("name", ("stream", "backfill"))
