@@ -9,7 +9,7 @@ install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 install(FILES ${librdkafka}/LICENSES.txt DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME librdkafka.LICENSES.txt)
-install(FILES ${packaging}/warehouse.env helm/pgsluice/files/alerts.yml
+install(FILES ${packaging}/warehouse.env helm/pgsluice/files/alerts.yml helm/pgsluice/files/dashboard.json
   DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(CODE "
   set(program \"$<TARGET_FILE:pgsluice>\")

@@ -26,6 +26,7 @@ share/doc/pgsluice/changelog.gz
 share/doc/pgsluice/copyright
 share/doc/pgsluice/docs/guarantees.md
 share/doc/pgsluice/examples/alerts.yml
+share/doc/pgsluice/examples/dashboard.json
 share/doc/pgsluice/examples/warehouse.env
 share/doc/pgsluice/librdkafka.LICENSES.txt
 share/man/man1/pgsluice.1.gz
