@@ -13,12 +13,12 @@
 
 #include "base/json_string.h"
 #include "base/memory.h"
-#include "base/printable.h"
 #include "command/boot.h"
 #include "command/output.h"
 #include "kafka/client.h"
 #include "kafka/lookup.h"
 #include "kafka/tails.h"
+#include "ops/text_table.h"
 #include "pg/offsets_table.h"
 #include "pg/session.h"
 
@@ -227,43 +227,48 @@ static void put_json(struct buffer *out, const struct lag_row *row)
     buffer_append_text(out, "}\n");
 }
 
-static int topic_width(const struct lag_table *table)
-{
-    size_t width = strlen("TOPIC");
+static const struct text_column columns[] = {
+    {"TOPIC", false}, {"PARTITION", true}, {"COMMITTED", true}, {"END", true},
+    {"LAG", true},    {"OWNER", false},    {"WRITTEN", false},
+};
 
-    for (size_t i = 0; i < table->count; i++)
-        if (strlen(table->rows[i].topic) > width)
-            width = strlen(table->rows[i].topic);
-    return (int)width;
+static void put_row(struct text_table *list, const struct lag_row *row)
+{
+    text_table_put(list, row->topic);
+    text_table_put_number(list, row->partition);
+    if (row->committed >= 0)
+        text_table_put_number(list, row->committed);
+    else
+        text_table_put(list, "-");
+    text_table_put_number(list, row->end);
+    text_table_put_number(list, lag_of(row));
+    text_table_put(list, row->owner[0] ? row->owner : "-");
+    text_table_put(list, row->written);
 }
 
-static void put_line(struct buffer *out, const struct lag_row *row, int width)
+static void put_sum(struct text_table *list, int64_t sum)
 {
-    size_t from = out->len;
-    char committed[24] = "-";
+    static const char *const cells[] = {"all", "", "", ""};
 
-    if (row->committed >= 0)
-        snprintf(committed, sizeof(committed), "%" PRId64, row->committed);
-    buffer_printf(out, "%-*s  %9" PRId32 "  %12s  %12" PRId64 "  %12" PRId64 "  %-16s  %s", width,
-                  row->topic, row->partition, committed, row->end, lag_of(row),
-                  row->owner[0] ? row->owner : "-", row->written);
-    buffer_text(out);
-    printable_make(out->data + from);
-    buffer_append_text(out, "\n");
+    for (size_t i = 0; i < COUNT_OF(cells); i++)
+        text_table_put(list, cells[i]);
+    text_table_put_number(list, sum);
+    text_table_put(list, "");
+    text_table_put(list, "");
 }
 
 static void put_table(struct buffer *out, const struct lag_table *table)
 {
-    int width = topic_width(table);
+    struct text_table list = {.columns = columns, .columns_count = COUNT_OF(columns)};
     int64_t sum = 0;
 
-    buffer_printf(out, "%-*s  %9s  %12s  %12s  %12s  %-16s  %s\n", width, "TOPIC", "PARTITION",
-                  "COMMITTED", "END", "LAG", "OWNER", "WRITTEN");
     for (size_t i = 0; i < table->count; i++) {
-        put_line(out, &table->rows[i], width);
+        put_row(&list, &table->rows[i]);
         sum += lag_of(&table->rows[i]);
     }
-    buffer_printf(out, "%-*s  %9s  %12s  %12s  %12" PRId64 "\n", width, "all", "", "", "", sum);
+    put_sum(&list, sum);
+    text_table_append(&list, out);
+    text_table_finish(&list);
 }
 
 static int show(const struct lag_table *table, const struct lag_options *options)
