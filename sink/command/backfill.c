@@ -31,6 +31,9 @@
 
 enum { PARALLEL_MAX = 64, PROCESSES_MAX = 10000 };
 
+/* Who sent the signal waits for the end of the process, and has waited for the drain. */
+enum { INTERRUPTED_CONNECT_MS = 5000 };
+
 const struct argument backfill_arguments[] = {
     {"--from", ARGUMENT_TEXT, FIELD(from), .value = "BOUND",
      .doc = "earliest, an offset, a time, or a time back from now (-90d, -36h, -15m)."},
@@ -283,12 +286,14 @@ static bool is_share_complete(const struct backfill *backfill, const struct back
 }
 
 /* What has come of it, as PostgreSQL has it. */
-static bool note_end(struct run *run, struct backfill_progress *picture, struct err *err)
+static bool note_end(struct run *run, bool in_time, struct backfill_progress *picture,
+                     struct err *err)
 {
     const char *name = run->request.name;
+    int64_t timeout_ms = in_time ? run->config->connect_timeout_ms : INTERRUPTED_CONNECT_MS;
 
     PQfinish(run->connection);
-    run->connection = session_connect(run->config, run->config->connect_timeout_ms, err);
+    run->connection = session_connect(run->config, timeout_ms, err);
     if (!run->connection || !backfill_table_end(run->connection, name, err))
         return false;
     bool found = backfill_progress_read(picture, run->connection, name, run->hold.pid, err);
@@ -340,7 +345,7 @@ static int end(struct run *run, int loaded)
     struct err err = {0};
     int code = loaded == EXIT_DONE ? EXIT_TEMPORARY : loaded;
 
-    if (note_end(run, &picture, &err))
+    if (note_end(run, loaded != EXIT_TEMPORARY, &picture, &err))
         code = conclude(run, &picture, loaded);
     else
         fail(&err);
@@ -385,7 +390,9 @@ static int connect_and_run(struct run *run)
  */
 static bool wants_http(const struct run *run)
 {
-    return getenv("SINK_HTTP_ADDRESS") && !run->options->dry_run;
+    const char *address = getenv("SINK_HTTP_ADDRESS");
+
+    return address && *address && !run->options->dry_run;
 }
 
 static void listen_to_http(struct run *run)

@@ -36,7 +36,4 @@ void monitor_put_backfill(struct metrics *out, const struct progress *progress)
     put_partitions(out, progress);
     metrics_gauge(out, "pgsluice_backfill_start_timestamp_seconds",
                   "Unix time this backfill was first started.", (double)progress->started_ms / 1e3);
-    metrics_gauge(out, "pgsluice_backfill_completion_timestamp_seconds",
-                  "Unix time the backfill ended well, 0 before that.",
-                  (double)progress->ended_ms / 1e3);
 }

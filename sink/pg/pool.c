@@ -111,9 +111,7 @@ static void close_former(struct pool *pool)
 static void note_primary(struct pool *pool, const struct primary *primary)
 {
     bool later = primary_is_former(&pool->primary, primary);
-    struct err unused;
 
-    (void)!primary_note(primary, &unused); /* sessions outside of the pool want to know */
     if (later)
         log_warn("another primary has taken over", LOG_INT("timeline", primary->timeline),
                  LOG_INT("former_timeline", pool->primary.timeline));
@@ -190,7 +188,7 @@ static void on_greeted(struct conn_job *job, const struct conn_error *error)
         note_failed_greeting(pool, &error->err);
     else if (error && !can_not_say(error))
         refuse_conn(pool, conn, &error->err);
-    else if (primary_may_follow(&conn->primary, &pool->primary, &err))
+    else if (primary_note(&conn->primary, &err))
         accept_conn(pool, conn);
     else
         refuse_conn(pool, conn, &err);

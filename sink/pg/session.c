@@ -225,16 +225,50 @@ static PGconn *attempt(const struct session *session, int64_t deadline_ms, struc
     return NULL;
 }
 
+static bool wait_answer(PGconn *connection, int64_t deadline_ms)
+{
+    while (PQisBusy(connection)) {
+        int64_t left_ms = deadline_ms - clock_now_ms();
+        struct pollfd wanted = {.fd = PQsocket(connection), .events = POLLIN};
+        if (left_ms <= 0 || poll(&wanted, 1, (int)left_ms) <= 0 || !PQconsumeInput(connection))
+            return false;
+    }
+    return true;
+}
+
+/* PQexec, but no longer than that: a server or pooler may let in and then not answer. NULL: it did
+ * not. */
+static PGresult *ask(PGconn *connection, const char *sql, int64_t deadline_ms)
+{
+    PGresult *last = NULL;
+    bool answered = PQsendQuery(connection, sql);
+
+    while (answered && (answered = wait_answer(connection, deadline_ms))) {
+        PGresult *result = PQgetResult(connection);
+        if (!result)
+            return last;
+        PQclear(last);
+        last = result;
+    }
+    PQclear(last);
+    return NULL;
+}
+
 /* A former primary that is back takes writes as well. One that can not say which it is, is taken as
  * it is. */
-static PGconn *greet(PGconn *connection, struct err *err)
+static PGconn *greet(PGconn *connection, int64_t deadline_ms, struct err *err)
 {
-    PGresult *result = PQexec(connection, primary_sql);
+    PGresult *result = ask(connection, primary_sql, deadline_ms);
+    bool answers = result && PQstatus(connection) == CONNECTION_OK;
     struct primary primary;
 
-    (void)!primary_parse(result, &primary);
+    if (!answers)
+        err_set(err, ERR_OUTAGE, "PostgreSQL at %s port %s lets in, but does not answer",
+                PQhost(connection), PQport(connection));
+    else
+        (void)!primary_parse(result, &primary);
     PQclear(result);
-    if (primary_note(&primary, err))
+    if (answers && primary_note(&primary, err))
         return connection;
     PQfinish(connection);
     return NULL;
@@ -252,7 +286,7 @@ static PGconn *try_servers(const struct config *config, const struct config_serv
         connection = attempt(&session, deadline_ms, err);
     }
     session_finish(&session);
-    return connection ? greet(connection, err) : NULL;
+    return connection ? greet(connection, deadline_ms, err) : NULL;
 }
 
 PGconn *session_connect(const struct config *config, int64_t timeout_ms, struct err *err)

@@ -313,10 +313,12 @@ static void one_of_several_that_is_lost_is_opened_again(void **state)
     assert_int_equal(losses, 0);
 }
 
-/* Which server it is. */
+/* Which server it is. The process remembers the latest: from test to test, timelines only grow. */
 
 static const char timeline_1[] = "000000010000000000000001";
 static const char timeline_2[] = "000000020000000000000001";
+static const char timeline_3[] = "000000030000000000000001";
+static const char timeline_4[] = "000000040000000000000001";
 
 static void a_former_primary_that_is_back_is_passed_over(void **state)
 {
@@ -359,7 +361,6 @@ static void another_cluster_is_refused_for_ever(void **state)
 static void a_new_primary_ends_the_sessions_with_the_former_one(void **state)
 {
     (void)state;
-    scripted_wal_file = timeline_1;
     open_pool(2, 3);
     pass(300);
     struct conn *busy = use(0);
@@ -367,7 +368,7 @@ static void a_new_primary_ends_the_sessions_with_the_former_one(void **state)
     use(1);
     assert_null(use(2));
     conn_succeed(&pool.conns[1] == busy ? &pool.conns[0] : &pool.conns[1]);
-    scripted_wal_file = timeline_2;
+    scripted_wal_file = timeline_3;
     pass(60);
     assert_null(conn_sql(busy));
     assert_int_equal(finds, 1);
@@ -375,19 +376,36 @@ static void a_new_primary_ends_the_sessions_with_the_former_one(void **state)
     pass(1000);
     assert_counts(0, 2, 0);
     for (int i = 0; i < 3; i++)
-        assert_true(pool.conns[i].state == CONN_CLOSED || pool.conns[i].primary.timeline == 2);
-    scripted_wal_file = timeline_1;
+        assert_true(pool.conns[i].state == CONN_CLOSED || pool.conns[i].primary.timeline == 3);
 }
 
 static void one_that_may_not_say_which_it_is_is_taken_as_it_is(void **state)
 {
+    const char *own = scripted_wal_file;
+
     (void)state;
     scripted_wal_file = NULL;
     open_pool(2, 2);
     pass(300);
     assert_counts(0, 2, 0);
     assert_int_equal(losses, 0);
-    scripted_wal_file = timeline_1;
+    scripted_wal_file = own;
+}
+
+static void one_that_others_know_to_be_a_former_primary_is_passed_over(void **state)
+{
+    struct primary latest = {.timeline = 4};
+    struct err err;
+
+    (void)state;
+    snprintf(latest.cluster, sizeof(latest.cluster), "%s", scripted_cluster);
+    assert_true(primary_note(&latest, &err));
+    open_pool(1, 1);
+    pass(3000);
+    assert_counts(0, 0, 0);
+    scripted_wal_file = timeline_4;
+    pass(6000);
+    assert_counts(0, 1, 0);
 }
 
 static void one_that_does_not_say_it_in_time_is_given_up(void **state)
@@ -482,6 +500,7 @@ int main(void)
         POOL_TEST(a_former_primary_that_is_back_is_passed_over),
         POOL_TEST(another_cluster_is_refused_for_ever),
         POOL_TEST(a_new_primary_ends_the_sessions_with_the_former_one),
+        POOL_TEST(one_that_others_know_to_be_a_former_primary_is_passed_over),
         POOL_TEST(one_that_may_not_say_which_it_is_is_taken_as_it_is),
         POOL_TEST(one_that_does_not_say_it_in_time_is_given_up),
         POOL_TEST(one_that_is_lost_before_it_says_it_is_a_failed_attempt),
