@@ -39,6 +39,11 @@ right", and checks.yaml fails once with all of them.
 - config.{{ $name }} could be read by whoever sees the workload: put it into a Secret, and name that in secrets.{{ $name }}
 {{- end }}
 {{- end }}
+{{- range .Values.extraEnv -}}
+{{- if and .value (include "pgsluice.isSecret" .name) }}
+- extraEnv has the value of {{ .name }} for whoever sees the workload to read: put it into a Secret, and name that in secrets.{{ .name }}
+{{- end }}
+{{- end }}
 {{- include "pgsluice.checkNamed" (dict "root" . "where" "secrets" "secrets" .Values.secrets) }}
 {{- include "pgsluice.checkNamed" (dict "root" . "where" "migrations.secrets" "secrets" .Values.migrations.secrets) }}
 {{- end -}}
@@ -145,7 +150,8 @@ right", and checks.yaml fails once with all of them.
 {{- if and .Values.workload.staticMembership (eq .Values.workload.kind "Deployment") }}
 - workload.staticMembership needs names that last: set workload.kind to StatefulSet. A Deployment's pods have other names after each rollout
 {{- end }}
-{{- if and (eq (toString .Values.workload.maxSurge) "0") (eq (toString .Values.workload.maxUnavailable) "0") }}
+{{- $still := and (eq (toString .Values.workload.maxSurge) "0") (eq (toString .Values.workload.maxUnavailable) "0") -}}
+{{- if and $still (eq .Values.workload.kind "Deployment") }}
 - workload.maxSurge and workload.maxUnavailable are both 0, so a rollout could not begin: set one of them
 {{- end }}
 {{- end -}}

@@ -155,11 +155,17 @@ KAFKA_GROUP_INSTANCE_ID: {valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{- $files | toYaml -}}
 {{- end -}}
 
-{{/* 1 GiB -> bytes, as Kubernetes and as the program write it. */}}
+{{/* 1GiB -> bytes, as Kubernetes and as the program write it. */}}
 {{- define "pgsluice.bytes" -}}
 {{- $text := toString . -}}
 {{- if kindIs "float64" . }}{{ $text = printf "%.0f" . }}{{ end -}}
-{{- $units := dict "" 1 "B" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "KiB" 1024 "MiB" 1048576 "GiB" 1073741824 -}}
+{{- $units := dict "" 1 "B" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 -}}
+{{- $units = merge $units (dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) -}}
+{{- $units = merge $units (dict "KiB" 1024 "MiB" 1048576 "GiB" 1073741824) -}}
 {{- $number := regexFind "^[0-9.]+" $text -}}
-{{- mulf (float64 $number) (get $units (trimPrefix $number $text) | default 1) | int64 -}}
+{{- $unit := trimPrefix $number $text -}}
+{{- if not (and $number (hasKey $units $unit)) -}}
+{{- fail (printf "%s is no size: a number, and one of m, k, M, G, T, Ki, Mi, Gi, Ti behind it" $text) -}}
+{{- end -}}
+{{- mulf (float64 $number) (get $units $unit) | int64 -}}
 {{- end -}}
