@@ -2,9 +2,7 @@
 #
 # The first stage builds the Debian package, and of it the root file system, as `./dev image` does without Docker. The
 # second one is that root file system: no shell, no package manager, an ordinary user.
-ARG BASE=debian:12-slim
-
-FROM ${BASE} AS build
+FROM debian:12-slim AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /src
 # hadolint ignore=DL3008

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # rootfs.sh PACKAGE.deb FOLDER: the image's root file system, for `./dev image` and the Dockerfile alike. In it are the
 # program, the libraries that the Debian package depends on, the certificates of the CAs, a user, and the licences; there is
-# no shell, no package manager, nothing that could be written to.
+# no shell, no package manager, and nothing that could be written to but /tmp.
 set -euo pipefail
 package=$(realpath "${1:?a package}") root=${2:?a folder}
 user=65532

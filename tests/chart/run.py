@@ -26,7 +26,7 @@ from controllers import Sampler  # noqa: E402
 from faults import let_pass  # noqa: E402
 from kafka import Kafka, Unavailable  # noqa: E402
 from load import Load  # noqa: E402
-from pods import Pod  # noqa: E402
+from pods import Ended, Pod  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from releases import SINK, TABLE, TOPIC, Release, prepare, released  # noqa: E402
 from wait import wait_until  # noqa: E402
@@ -110,19 +110,25 @@ def timed(action: Callable[[], object]) -> float:
 
 def told(scene: Scene) -> dict[str, Any]:
     replicas = scene.replicas
-    scaled_down = [pod.ended for pod in replicas.former if pod.ended]
-    assert all(ended.exit_code == 0 and not ended.killed for ended in scaled_down), scaled_down
+    drained = drains(replicas.former)
     grace_s = replicas.former[0].grace_s
-    assert max(ended.seconds for ended in scaled_down) < grace_s
+    assert max(ended.seconds for ended in drained) < grace_s
     return {
-        "drains": len(scaled_down),
-        "longest_drain_s": max(ended.seconds for ended in scaled_down),
+        "drains": len(drained),
+        "longest_drain_s": max(ended.seconds for ended in drained),
         "grace_s": grace_s,
         "probes": probes([*replicas.former, *replicas.pods]),
         "phases": phases(scene),
         "samples": scene.sampler.samples,
         "marks": scene.sampler.marks,
     }
+
+
+def drains(pods: Sequence[Pod]) -> list[Ended]:
+    """How each has ended that was told to: all but those that were lost with a node, and all of them well."""
+    ended = {pod.name: pod.ended for pod in pods if not pod.lost}
+    assert all(end and end.exit_code == 0 and not end.killed for end in ended.values()), ended
+    return [end for end in ended.values() if end]
 
 
 def probes(pods: Sequence[Pod]) -> dict[str, Any]:

@@ -43,10 +43,11 @@ def wait_for_progress(postgres):
 
 
 def assert_probed(pod):
-    """It was asked as a kubelet asks, and once it was up it never said no."""
+    """It was asked as a kubelet asks, once it was up it never said no, and it never died."""
     assert {outcome.probe for outcome in pod.outcomes} == {"startup", "liveness", "readiness"}
     assert pod.failures("liveness") == []
     assert pod.failures("readiness") == []
+    assert pod.restarts == 0
 
 
 @pytest.mark.limit(150)

@@ -22,8 +22,9 @@ sys.path.insert(0, str(ROOT / "tests" / "chart"))
 import generate  # noqa: E402
 import manifest_rules  # noqa: E402
 import rendered_from  # noqa: E402
-from controllers import IndexedJob  # noqa: E402
+from controllers import IndexedJob, Replicas, Sampler  # noqa: E402
 from pods import Pod, PodCluster, expand  # noqa: E402
+from wait import wait_until  # noqa: E402
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -170,6 +171,32 @@ def test_what_comes_of_a_backfills_pod(code: int, action: str) -> None:
         assert job.action(pod, code) == "Ignore"
     finally:
         cluster.close()
+
+
+def test_a_pod_that_can_not_be_ended_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = rendered("stream")
+    cluster = PodCluster(manifests, {"shop-app": {"username": "u", "password": "p"}}, {}, {})
+    replicas = Replicas(cluster, cluster.find("Deployment", "sink"))
+    replicas.pods = [cluster.pod(replicas.manifest)]
+    try:
+        with pytest.raises(AssertionError, match="was not started"):
+            replicas.scale(0)
+        assert [(pod.ended, pod.lost) for pod in replicas.former] == [(None, False)]
+    finally:
+        cluster.close()
+
+
+def test_figures_that_can_not_be_read_are_noticed() -> None:
+    asked = []
+
+    def read() -> tuple[float, ...]:
+        asked.append(True)
+        raise OSError("nobody answers")
+
+    sampler = Sampler(read, interval_s=0.0)
+    wait_until(lambda: asked, 10, "it is read")
+    with pytest.raises(OSError, match="nobody answers"):
+        sampler.stop()
 
 
 def test_variables_are_expanded_as_kubernetes_does_it() -> None:

@@ -13,6 +13,7 @@ from wait import wait_until
 
 CGROUPS = Path("/sys/fs/cgroup")
 BOOT = Path(__file__).with_name("boot.sh")
+KEPT = "var/tmp"  # what boot.sh mounts nothing over
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
@@ -35,10 +36,14 @@ class Debian:
         self._temporary.close()
 
     def install(self, package: Path) -> str:
-        """As its administrator would; returns what apt has said."""
-        shutil.copy(package, self.root / "tmp")
+        """As its administrator would, before it is booted; returns what apt has said."""
+        shutil.copy(package, self.root / KEPT)
         self.chroot("apt-get", "-qq", "update")
-        return self.chroot("apt-get", "-y", "--no-install-recommends", "install", f"/tmp/{package.name}")
+        return self.chroot("apt-get", "-y", "--no-install-recommends", "install", f"/{KEPT}/{package.name}")
+
+    def install_again(self, package: Path) -> str:
+        """The same beside its systemd: what dpkg does of another version, too."""
+        return self.run("apt-get", "-y", "install", "--reinstall", f"/{KEPT}/{package.name}")
 
     def chroot(self, *argv: str) -> str:
         """Without systemd."""

@@ -1,4 +1,4 @@
-"""The Debian package in a bare Debian 12: installed by apt, run by its systemd, taken out again. In this order."""
+"""The Debian package in a bare Debian 12: installed, run by its systemd, installed again, taken out. In this order."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orders
 import pytest
 from debian import Debian
 from kafka import Kafka
+from load import Load
 from postgres import Postgres
 from process import free_port
 from sink import QUICK, sink_program
@@ -99,10 +100,29 @@ def test_systemd_runs_it(debian: Debian, kafka1: Kafka, postgres: Postgres) -> N
         kafka1.produce_orders("orders", RECORDS, first=RECORDS)
         wait_until(lambda: is_written(kafka1, postgres), 60, "the rest is written")
         checksum.assert_orders_match(kafka1, "orders", postgres, "orders")
+        debian.run("systemctl", "stop", UNIT)
+        assert (show(debian, "Result"), show(debian, "ExecMainStatus")) == ("success", "0")
     finally:
-        print(debian.run("journalctl", "--no-pager", "-u", UNIT, check=False))
-    debian.run("systemctl", "stop", UNIT)
-    assert (show(debian, "Result"), show(debian, "ExecMainStatus")) == ("success", "0")
+        print(journal(debian))
+    debian.run("systemctl", "start", UNIT)
+
+
+def test_installed_again_it_goes_on_with_the_new_program(
+    debian: Debian, package: Path, kafka1: Kafka, postgres: Postgres
+) -> None:
+    """Under load: another process, and nothing is lost or there twice."""
+    former = show(debian, "MainPID")
+    with Load(kafka1, "orders", rate=5_000, first=2 * RECORDS) as load:
+        wait_until(lambda: rows(postgres) > 2 * RECORDS, 60, "rows of the load")
+        debian.install_again(package)
+        assert show(debian, "MainPID") not in ("0", former)
+        before = rows(postgres)
+        wait_until(lambda: rows(postgres) > before, 60, "rows of the new process")
+        load.stop()
+    wait_until(lambda: is_written(kafka1, postgres), 60, "the load is written")
+    checksum.assert_orders_match(kafka1, "orders", postgres, "orders")
+    assert show(debian, "NRestarts") == "0", "it was told to end, and did not die"
+    wait_until(lambda: drains(debian) == 2, 20, lambda: f"the journal says so:\n{journal(debian)}")
 
 
 def test_wrong_settings_are_not_tried_again(debian: Debian) -> None:
@@ -113,9 +133,13 @@ def test_wrong_settings_are_not_tried_again(debian: Debian) -> None:
     assert show(debian, "NRestarts", "pgsluice@wrong.service") == "0"
 
 
-def test_it_is_taken_out(debian: Debian) -> None:
-    """But for what its administrator has made."""
+def test_it_is_taken_out_while_it_runs(debian: Debian) -> None:
+    """But for what its administrator has made. It drains before its program goes."""
+    assert show(debian, "ActiveState") == "active"
+    main_process = show(debian, "MainPID")
     debian.run("apt-get", "-y", "purge", "pgsluice")
+    debian.run("test", "!", "-e", f"/proc/{main_process}")
+    wait_until(lambda: drains(debian) == 3, 20, lambda: f"the journal says so:\n{journal(debian)}")
     own = ("-path", "/etc/pgsluice", "-o", "-path", "/etc/systemd/system/pgsluice@*")
     assert (
         debian.run("find", "/usr", "/lib", "/etc", "(", *own, ")", "-prune", "-o", "-name", "*pgsluice*", "-print")
@@ -125,6 +149,19 @@ def test_it_is_taken_out(debian: Debian) -> None:
 
 def show(debian: Debian, name: str, unit: str = UNIT) -> str:
     return debian.run("systemctl", "show", "--value", "-p", name, unit).strip()
+
+
+def journal(debian: Debian) -> str:
+    return debian.run("journalctl", "--no-pager", "-u", UNIT, check=False)
+
+
+def drains(debian: Debian) -> int:
+    """How often it has ended with 0 since it was told to."""
+    return journal(debian).count(f"{UNIT}: Deactivated successfully.")
+
+
+def rows(postgres: Postgres) -> int:
+    return int(postgres.scalar("SELECT count(*) FROM orders"))
 
 
 def is_written(kafka: Kafka, postgres: Postgres) -> bool:

@@ -17,6 +17,27 @@ from wait import wait_until
 READY_LIMIT_S = 180.0
 
 
+class Errand(threading.Thread):
+    """A thread whose failure is not lost: it is raised in whoever waits for its end."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self._action = action
+        self._failure: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._action()
+        except BaseException as failure:  # whatever it is, it is raised again
+            self._failure = failure
+
+    def finish(self) -> None:
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+
+
 class Replicas:
     """A Deployment: as many ready pods as it is asked for, replaced one by one."""
 
@@ -29,7 +50,7 @@ class Replicas:
         self.min_ready_s = manifest["spec"]["minReadySeconds"] if min_ready_s is None else min_ready_s
         self.pods: list[Pod] = []
         self.former: list[Pod] = []  # that have ended, or are about to
-        self._endings: list[threading.Thread] = []
+        self._endings: list[Errand] = []
 
     @property
     def asked_for(self) -> int:
@@ -75,14 +96,12 @@ class Replicas:
         """It has its time while others go on."""
         self.pods.remove(pod)
         self.former.append(pod)
-        ending = threading.Thread(target=pod.terminate, daemon=True)
-        ending.start()
-        self._endings.append(ending)
+        self._endings.append(Errand(pod.terminate))
 
     def wait_ended(self) -> None:
-        for ending in self._endings:
-            ending.join()
-        self._endings.clear()
+        """Raises what has kept one from ending."""
+        while self._endings:
+            self._endings.pop().finish()
 
 
 # --- A Job ---------------------------------------------------------------------------------------------------------
@@ -170,8 +189,7 @@ class Sampler:
         self._read, self._interval_s = read, interval_s
         self._begun = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._errand = Errand(self._run)
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
@@ -188,5 +206,6 @@ class Sampler:
         return self.now
 
     def stop(self) -> None:
+        """Raises what has kept it from reading on."""
         self._stop.set()
-        self._thread.join()
+        self._errand.finish()

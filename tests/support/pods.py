@@ -258,6 +258,7 @@ class Pod:
         self.outcomes: list[Outcome] = []
         self.ready_since: float | None = None
         self.ended: Ended | None = None
+        self.lost = False  # with its node: it has not ended, it is gone
         self._child: Child | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -352,6 +353,7 @@ class Pod:
 
     def lose(self) -> None:
         """As when its node is gone: nothing of it is left."""
+        self.lost = True
         self._leave()
         self.child.kill()
 
