@@ -18,6 +18,7 @@ struct plan_request {
     const char *to_text;
     struct bound from;
     struct bound to;
+    int64_t now_ms;         /* Unix time of the start, which bounds may be relative to */
     bool until_live;        /* instead of `to`: where the sink began */
     const char *partitions; /* "": all */
     int64_t parallel;       /* ranges of a partition at most */
@@ -33,11 +34,19 @@ bool plan_make(struct backfill *backfill, const struct plan_request *request, rd
                PGconn *connection, struct err *err) MUST_CHECK;
 
 /*
- * Whether a backfill that was begun before is the one that is asked for now. False, ERR_CONFIG: all
- * that differs; ERR_OUTAGE: its tables could not be asked.
+ * Whether a backfill that was begun before is the one that is asked for now. Its tables may have
+ * gained columns: then *gained, and its mapping is the one of now. False, ERR_CONFIG: all that
+ * differs; ERR_OUTAGE: its tables could not be asked.
  */
-bool plan_is_same(const struct backfill *begun, const struct plan_request *request,
-                  PGconn *connection, struct err *err) MUST_CHECK;
+bool plan_is_same(struct backfill *begun, const struct plan_request *request, PGconn *connection,
+                  bool *gained, struct err *err) MUST_CHECK;
+
+/*
+ * Whether the topics of what is left to load are there, and are those that it was planned for.
+ * Blocking. False: ERR_CONFIG, one is not; ERR_OUTAGE.
+ */
+bool plan_has_topics(const struct backfill *begun, const struct config *config, rd_kafka_t *client,
+                     struct err *err) MUST_CHECK;
 
 /* Where a partition's range should end, and what there is. */
 struct plan_end {

@@ -78,8 +78,9 @@ struct queue {
         moved_ms; /* when something came to it after idleness, its state changed, a flush ended */
     struct err halted;              /* why */
     struct offsets_written written; /* of a backfill's range, else since it was assigned */
-    int64_t assigned_ms;            /* Unix time, as are the next two */
-    int64_t consumed_ms;            /* a batch was opened or closed; 0: none yet */
+    int64_t lost_count;   /* of a backfill's range: offsets deleted before they were read */
+    int64_t assigned_ms;  /* Unix time, as are the next two */
+    int64_t consumed_ms;  /* a batch was opened or closed; 0: none yet */
     int64_t committed_ms; /* Unix time of its last commit; 0: none since it was assigned */
     int64_t latency_ms;   /* of the record committed last, since its timestamp; -1: not known */
     struct queue_end log_end;

@@ -43,4 +43,15 @@ bool lookup_topic(rd_kafka_t *client, const char *name, struct lookup_topic *top
                   int64_t timeout_ms, struct err *err) MUST_CHECK;
 void lookup_topic_finish(struct lookup_topic *topic);
 
+struct lookup_id {
+    char text[LOOKUP_TOPIC_ID_BYTES + 1];
+};
+
+/*
+ * The topic's id of each partition, in the order of the list, where partitions of a topic stand
+ * together. free() ends them; NULL: err, as above.
+ */
+struct lookup_id *lookup_ids(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *partitions,
+                             int64_t timeout_ms, struct err *err);
+
 #endif

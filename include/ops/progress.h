@@ -22,6 +22,7 @@ enum progress_state {
     PROGRESS_PLANNED,     /* nothing was read yet */
     PROGRESS_RUNNING,     /* some process works on it */
     PROGRESS_INTERRUPTED, /* none does, and something is left: to be run again */
+    PROGRESS_INCOMPLETE,  /* as interrupted, and what is left is for other processes */
     PROGRESS_COMPLETE,
 };
 
@@ -62,6 +63,7 @@ struct progress_range {
 /* A run. A zeroed one with a name is one without ranges, planned. */
 struct progress {
     const char *name; /* borrowed */
+    const char *note; /* borrowed; of the summary, below its first line; NULL: none */
     enum progress_state state;
     int64_t
         started_ms; /* Unix time of its first start, of the same clock as the next; 0: not known */
@@ -110,7 +112,7 @@ int64_t progress_took_ms(const struct progress *progress);
 /* Over the whole time. */
 int64_t progress_rows_per_s(const struct progress *progress);
 
-/* "planned", "running", "interrupted", "complete" */
+/* "planned", "running", "interrupted", "incomplete", "complete" */
 const char *progress_state_name(enum progress_state state);
 
 /* "halted", "loading", "waiting", "complete" */

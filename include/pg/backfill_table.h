@@ -58,6 +58,10 @@ bool backfill_table_read(PGconn *connection, const char *name, struct backfill *
 bool backfill_table_write(PGconn *connection, const struct backfill *backfill,
                           const char *forgotten, struct err *err) MUST_CHECK;
 
+/* Keeps the backfill's mapping, of the plan that it has. */
+bool backfill_table_keep_mapping(PGconn *connection, const struct backfill *backfill,
+                                 struct err *err) MUST_CHECK;
+
 /*
  * Notes that the backfill is finished, if all of its ranges are. What was committed before, by this
  * process, is on PostgreSQL's disk afterwards.
@@ -65,8 +69,8 @@ bool backfill_table_write(PGconn *connection, const struct backfill *backfill,
 bool backfill_table_end(PGconn *connection, const char *name, struct err *err) MUST_CHECK;
 
 /*
- * Where a sink began in each partition: topic, partition, first_offset (NULL: not known). The
- * caller clears the result; NULL: err.
+ * Where a sink began in each partition: topic, partition, first_offset, topic_id (both NULL: not
+ * known). The caller clears the result; NULL: err.
  */
 PGresult *backfill_table_sink_starts(PGconn *connection, const char *sink, struct err *err);
 

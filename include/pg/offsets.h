@@ -71,6 +71,7 @@ struct offsets_position {
     int32_t leader_epoch;                      /* of the record before it; -1: not known */
     bool is_counted;                           /* what was written so far is kept beside it, */
     struct offsets_written written;            /* here; offsets and timestamps -1: no record */
+    int64_t lost_count;                        /* and offsets that were deleted unread */
 };
 
 /* False: the answer has no row. */
@@ -86,6 +87,7 @@ void offsets_free_sql(struct buffer *sql, const struct offsets_claim *claim, con
 
 struct offsets_start {
     const char *topic;
+    const char *topic_id; /* "": not known */
     int32_t partition;
     int64_t next_offset;
 };

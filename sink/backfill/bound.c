@@ -63,9 +63,15 @@ static bool parse_duration(struct bound *bound, const char *text, int64_t now_ms
 /* Behind the time of day: Z, +01, +01:00, -0100. */
 static bool has_zone(const char *text)
 {
-    const char *clock = strpbrk(text, "T ");
+    const char *clock = strpbrk(text, "Tt ");
 
-    return clock && (strpbrk(clock, "+-Z") || strstr(clock, "UTC"));
+    return clock && strpbrk(clock, "+-ZzUu"); /* as it was parsed, a u begins UTC */
+}
+
+/* Records have milliseconds: the first one at that time or later. Division rounds up below 0. */
+static int64_t ceil_ms(int64_t us)
+{
+    return us / 1000 + (us % 1000 > 0);
 }
 
 static bool parse_time(struct bound *bound, const char *text, struct err *err)
@@ -76,9 +82,9 @@ static bool parse_time(struct bound *bound, const char *text, struct err *err)
     if (!datetime_parse_timestamptz(slice_of(text), &us, &unused) || us == INT64_MAX ||
         us == INT64_MIN)
         return refuse(err, text, "is no bound");
-    if (strpbrk(text, "T:") && !has_zone(text))
+    if (strpbrk(text, "Tt:") && !has_zone(text))
         return refuse(err, text, "has no zone");
-    *bound = (struct bound){.kind = BOUND_TIME, .time_ms = us / 1000 + POSTGRES_EPOCH_MS};
+    *bound = (struct bound){.kind = BOUND_TIME, .time_ms = ceil_ms(us) + POSTGRES_EPOCH_MS};
     return bound->time_ms >= 0 || refuse(err, text, "is before 1970");
 }
 

@@ -18,9 +18,9 @@
  */
 #include "backfill/plan.h"
 
+#include "backfill/description.h"
 #include "backfill/partitions.h"
 #include "base/memory.h"
-#include "dispatch/route.h"
 #include "kafka/lookup.h"
 #include "ops/log.h"
 
@@ -37,56 +37,11 @@ struct offsets {
     rd_kafka_topic_partition_list_t *stable;
     rd_kafka_topic_partition_list_t *from; /* what was asked for, in the log or not */
     rd_kafka_topic_partition_list_t *to;
+    struct lookup_id *ids; /* of the topics, asked for before all offsets */
 
     const struct plan_request *request; /* borrowed, as the client is */
     rd_kafka_t *client;
 };
-
-/* How records become rows. */
-
-static void describe_columns(struct buffer *text, const struct mapping *mapping)
-{
-    for (size_t i = 0; i < mapping->columns_count; i++) {
-        const struct column *column = mapping->columns[i].column;
-        buffer_printf(text, "%s%s %s", i > 0 ? ", " : "", column->quoted, column->type_name);
-        if (column->typmod >= 0)
-            buffer_printf(text, "[%" PRId32 "]", column->typmod);
-    }
-}
-
-static bool describe_topic(struct buffer *text, const struct config *config, const char *topic,
-                           PGconn *connection, struct err *err)
-{
-    struct route *route = route_create(config, topic);
-    bool done = route_load_now(route, connection, err);
-
-    if (done) {
-        buffer_printf(text, "; %s into %s (", topic, route->mapping->table.quoted);
-        describe_columns(text, route->mapping);
-        buffer_append_text(text, ")");
-    }
-    route_destroy(route);
-    return done;
-}
-
-/* Another text when rows would be other rows. free() ends it; NULL: err. */
-static char *describe_mapping(const struct backfill *backfill, const struct config *config,
-                              PGconn *connection, struct err *err)
-{
-    static const char *const unknown[] = {"ignore", "dead_letter", "stop"};
-    struct buffer text = {0};
-    bool done = true;
-
-    buffer_printf(&text, "values %s, unknown fields %s",
-                  config->value_format == CONFIG_VALUE_RAW ? "raw" : "json",
-                  unknown[config->unknown_fields]);
-    for (size_t i = 0; done && i < backfill->ranges_count; i++)
-        if (i == 0 || strcmp(backfill->ranges[i].topic, backfill->ranges[i - 1].topic) != 0)
-            done = describe_topic(&text, config, backfill->ranges[i].topic, connection, err);
-    char *mapping = done ? memory_strdup(buffer_text(&text)) : NULL;
-    buffer_finish(&text);
-    return mapping;
-}
 
 /* Where bounds are. */
 
@@ -125,10 +80,22 @@ static int find_row(const PGresult *starts, const rd_kafka_topic_partition_t *pa
     return -1;
 }
 
+static bool refuse_other_topic(const rd_kafka_topic_partition_t *partition, const char *sink,
+                               const char *before, const char *now, struct err *err)
+{
+    return err_set(err, ERR_CONFIG,
+                   "--until-live: sink %s began with another topic %s, which was deleted and made "
+                   "anew: its id was %s and is %s; tell the sink where to go on with the new one "
+                   "(pgsluice offsets reset), or give --to OFFSET instead",
+                   sink, partition->topic, before, now);
+}
+
+/* now: the topic's id, "" where the cluster has none. */
 static bool take_start(rd_kafka_topic_partition_t *partition, const PGresult *starts,
-                       const char *sink, struct err *err)
+                       const char *sink, const char *now, struct err *err)
 {
     int row = find_row(starts, partition);
+    const char *before = row < 0 ? "" : PQgetvalue(starts, row, 3); /* NULL: "" */
 
     if (row < 0)
         return err_set(err, ERR_CONFIG,
@@ -140,19 +107,21 @@ static bool take_start(rd_kafka_topic_partition_t *partition, const PGresult *st
                        "--until-live: sink %s began with %s[%" PRId32
                        "] under a former version, which has not noted where; give --to OFFSET",
                        sink, partition->topic, partition->partition);
+    if (*before && *now && strcmp(before, now) != 0)
+        return refuse_other_topic(partition, sink, before, now, err);
     partition->offset = strtoll(PQgetvalue(starts, row, 2), NULL, 10);
     return true;
 }
 
-static bool find_live(rd_kafka_topic_partition_list_t *found, const struct plan_request *request,
-                      PGconn *connection, struct err *err)
+static bool find_live(const struct offsets *offsets, PGconn *connection, struct err *err)
 {
-    const char *sink = request->config->name;
+    rd_kafka_topic_partition_list_t *found = offsets->to;
+    const char *sink = offsets->request->config->name;
     PGresult *starts = backfill_table_sink_starts(connection, sink, err);
     bool done = starts != NULL;
 
     for (int i = 0; done && i < found->cnt; i++)
-        done = take_start(&found->elems[i], starts, sink, err);
+        done = take_start(&found->elems[i], starts, sink, offsets->ids[i].text, err);
     PQclear(starts);
     return done;
 }
@@ -167,7 +136,7 @@ static bool find_offsets(struct offsets *offsets, PGconn *connection, struct err
         lookup_offsets(client, offsets->start, RD_KAFKA_OFFSET_SPEC_EARLIEST, timeout_ms, err) &&
         lookup_offsets_of_all(client, offsets->end, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err) &&
         find_bound(offsets->from, &request->from, offsets, err) &&
-        (request->until_live ? find_live(offsets->to, request, connection, err)
+        (request->until_live ? find_live(offsets, connection, err)
                              : find_bound(offsets->to, &request->to, offsets, err)) &&
         lookup_offsets(client, offsets->stable, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err);
 
@@ -269,8 +238,33 @@ static void log_truncated(const struct plan_request *request,
                  LOG_INT("first_offset", start->offset));
 }
 
-static void add_ranges(struct backfill *backfill, const struct offsets *offsets, int i,
-                       const char *topic_id)
+/* A time that is not over yet, or an offset that is not there yet. */
+static void warn_of_end(const struct offsets *offsets, int i, int64_t end)
+{
+    const struct plan_request *request = offsets->request;
+    const rd_kafka_topic_partition_t *to = &offsets->to->elems[i];
+    bool ahead =
+        request->to.kind == BOUND_TIME ? request->to.time_ms > request->now_ms : to->offset > end;
+
+    if (!request->until_live && ahead)
+        log_warn("the log ends before --to: what comes later is no part of it",
+                 LOG_STR("topic", to->topic), LOG_INT("partition", to->partition),
+                 LOG_STR("to", request->to_text), LOG_INT("log_end_offset", end));
+}
+
+/* Without an error: of several partitions it may be so in one. */
+static void warn_of_order(const struct offsets *offsets, int i)
+{
+    const rd_kafka_topic_partition_t *from = &offsets->from->elems[i];
+    int64_t to = offsets->to->elems[i].offset;
+
+    if (from->offset > to)
+        log_warn("nothing is loaded of it: --from is behind the end", LOG_STR("topic", from->topic),
+                 LOG_INT("partition", from->partition), LOG_INT("from_offset", from->offset),
+                 LOG_INT("to_offset", to));
+}
+
+static void add_ranges(struct backfill *backfill, const struct offsets *offsets, int i)
 {
     const struct plan_request *request = offsets->request;
     const rd_kafka_topic_partition_t *log = &offsets->start->elems[i];
@@ -282,35 +276,24 @@ static void add_ranges(struct backfill *backfill, const struct offsets *offsets,
     size_t count = plan_cut(ranges, request->parallel, from, next, end);
 
     log_truncated(request, log, from, next - from);
+    warn_of_end(offsets, i, log_end);
+    warn_of_order(offsets, i);
     for (size_t j = 0; j < count; j++) {
         ranges[j].topic = memory_strdup(log->topic);
         ranges[j].partition = log->partition;
-        ranges[j].topic_id = memory_strdup(topic_id);
+        ranges[j].topic_id = memory_strdup(offsets->ids[i].text);
     }
     backfill->ranges_count += count;
 }
 
-/* Sorted by topic, so an id is asked for once. */
-static bool add_all(struct backfill *backfill, const struct offsets *offsets, struct err *err)
+static void add_all(struct backfill *backfill, const struct offsets *offsets)
 {
-    const struct plan_request *request = offsets->request;
-    const rd_kafka_topic_partition_list_t *list = offsets->start;
-    struct lookup_topic topic = {0};
-    bool done = true;
+    int count = offsets->start->cnt;
 
-    backfill->ranges = memory_new_array((size_t)list->cnt * (size_t)request->parallel + 1,
+    backfill->ranges = memory_new_array((size_t)count * (size_t)offsets->request->parallel + 1,
                                         sizeof(*backfill->ranges));
-    for (int i = 0; done && i < list->cnt; i++) {
-        if (i == 0 || strcmp(list->elems[i].topic, list->elems[i - 1].topic) != 0) {
-            lookup_topic_finish(&topic);
-            done = lookup_topic(offsets->client, list->elems[i].topic, &topic,
-                                request->config->connect_timeout_ms, err);
-        }
-        if (done)
-            add_ranges(backfill, offsets, i, topic.id);
-    }
-    lookup_topic_finish(&topic);
-    return done;
+    for (int i = 0; i < count; i++)
+        add_ranges(backfill, offsets, i);
 }
 
 /* Partitions. */
@@ -343,9 +326,13 @@ static bool plan_offsets(struct backfill *backfill, struct offsets *offsets, PGc
     offsets->stable = rd_kafka_topic_partition_list_copy(offsets->start);
     offsets->from = rd_kafka_topic_partition_list_copy(offsets->start);
     offsets->to = rd_kafka_topic_partition_list_copy(offsets->start);
-    bool done = find_offsets(offsets, connection, err) && check_ends(offsets, err) &&
-                add_all(backfill, offsets, err);
+    offsets->ids = lookup_ids(offsets->client, offsets->start,
+                              offsets->request->config->connect_timeout_ms, err);
+    bool done = offsets->ids && find_offsets(offsets, connection, err) && check_ends(offsets, err);
 
+    if (done)
+        add_all(backfill, offsets);
+    free(offsets->ids);
     rd_kafka_topic_partition_list_destroy(offsets->end);
     rd_kafka_topic_partition_list_destroy(offsets->stable);
     rd_kafka_topic_partition_list_destroy(offsets->from);
@@ -380,7 +367,7 @@ bool plan_make(struct backfill *backfill, const struct plan_request *request, rd
     if (!done)
         return false;
     take_request(backfill, request);
-    backfill->mapping = describe_mapping(backfill, request->config, connection, err);
+    backfill->mapping = description_make(backfill, request->config, connection, err);
     return backfill->mapping != NULL;
 }
 
@@ -402,29 +389,94 @@ static void compare_number(struct buffer *differences, const char *what, int64_t
                       differences->len ? "; " : "", what, before, now);
 }
 
-bool plan_is_same(const struct backfill *begun, const struct plan_request *request,
-                  PGconn *connection, struct err *err)
+/* What was loaded before a table has gained columns has none of them. */
+static void take_gain(struct backfill *begun, const char *mapping)
+{
+    log_warn("columns were added since it was begun: rows that were loaded before have no values "
+             "there",
+             LOG_STR("backfill", begun->name), LOG_STR("before", begun->mapping),
+             LOG_STR("now", mapping));
+    free(begun->mapping);
+    begun->mapping = memory_strdup(mapping);
+}
+
+static void compare_options(struct buffer *differences, const struct backfill *begun,
+                            const struct plan_request *request)
+{
+    compare(differences, "--from", begun->from, request->from_text);
+    compare(differences, "--to", begun->to, request->to_text);
+    compare(differences, "--partitions", begun->partitions, request->partitions);
+    compare_number(differences, "--parallel", begun->parallel, request->parallel);
+    compare_number(differences, "--of", begun->processes, request->processes);
+    compare(differences, "SINK_NAME", begun->sink, request->config->name);
+    compare(differences, "SINK_TOPICS", begun->topics, request->config->topics);
+}
+
+bool plan_is_same(struct backfill *begun, const struct plan_request *request, PGconn *connection,
+                  bool *gained, struct err *err)
 {
     struct buffer differences = {0};
-    char *mapping = describe_mapping(begun, request->config, connection, err);
+    char *mapping = description_make(begun, request->config, connection, err);
 
     if (!mapping)
         return false;
-    compare(&differences, "--from", begun->from, request->from_text);
-    compare(&differences, "--to", begun->to, request->to_text);
-    compare(&differences, "--partitions", begun->partitions, request->partitions);
-    compare_number(&differences, "--parallel", begun->parallel, request->parallel);
-    compare_number(&differences, "--of", begun->processes, request->processes);
-    compare(&differences, "SINK_NAME", begun->sink, request->config->name);
-    compare(&differences, "SINK_TOPICS", begun->topics, request->config->topics);
-    compare(&differences, "the mapping", begun->mapping, mapping);
+    compare_options(&differences, begun, request);
+    bool changed = !description_gained(begun->mapping, mapping);
+    if (changed)
+        compare(&differences, "the mapping", begun->mapping, mapping);
     bool same = differences.len == 0;
+    *gained = same && strcmp(begun->mapping, mapping) != 0;
+    if (*gained)
+        take_gain(begun, mapping);
     if (!same)
         err_set(err, ERR_CONFIG,
-                "backfill %s was begun for something else: %.700s; give another --name, or "
+                "backfill %.100s was begun for something else: %.700s; %sgive another --name, or "
                 "--restart to load all of it anew",
-                begun->name, buffer_text(&differences));
+                begun->name, buffer_text(&differences),
+                changed ? "to go on with it, make the tables as they were; else " : "");
     buffer_finish(&differences);
     free(mapping);
     return same;
+}
+
+/* Its topics. */
+
+static rd_kafka_topic_partition_list_t *what_is_left(const struct backfill *begun)
+{
+    rd_kafka_topic_partition_list_t *left =
+        rd_kafka_topic_partition_list_new((int)begun->ranges_count);
+
+    for (size_t i = 0; i < begun->ranges_count; i++)
+        if (begun->ranges[i].next_offset < begun->ranges[i].end_offset)
+            rd_kafka_topic_partition_list_add(left, begun->ranges[i].topic,
+                                              begun->ranges[i].partition);
+    return left;
+}
+
+static bool is_of_topic(const struct backfill *begun, const struct backfill_range *range,
+                        const char *id, struct err *err)
+{
+    if (!*id || !*range->topic_id || strcmp(id, range->topic_id) == 0)
+        return true;
+    return err_set(err, ERR_CONFIG,
+                   "topic %s was deleted and made anew: its id is %s, and backfill %.100s was "
+                   "planned for the one with id %s; to load the new one, give another --name, or "
+                   "--restart",
+                   range->topic, id, begun->name, range->topic_id);
+}
+
+bool plan_has_topics(const struct backfill *begun, const struct config *config, rd_kafka_t *client,
+                     struct err *err)
+{
+    rd_kafka_topic_partition_list_t *left = what_is_left(begun);
+    struct lookup_id *ids = lookup_ids(client, left, config->connect_timeout_ms, err);
+    bool done = ids || err_context(err, "backfill %.100s can't go on", begun->name);
+    int at = 0;
+
+    for (size_t i = 0; done && i < begun->ranges_count; i++)
+        if (begun->ranges[i].next_offset < begun->ranges[i].end_offset)
+            done = is_of_topic(begun, &begun->ranges[i], ids[at++].text, err);
+    free(ids);
+    rd_kafka_topic_partition_list_destroy(left);
+    return done;
 }

@@ -23,6 +23,7 @@
 #include "pg/backfill_progress.h"
 #include "pg/session.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,7 @@ struct run {
     struct backfill_hold hold;
     struct monitor monitor;
     PGconn *connection; /* NULL: none yet */
+    bool planned;       /* by this process, a moment ago */
 };
 
 static int fail(const struct err *err)
@@ -95,6 +97,7 @@ static bool parse_bounds(struct plan_request *request)
     int64_t now_ms = clock_wall_ms();
     struct err err;
 
+    request->now_ms = now_ms;
     if (!bound_parse(&request->from, request->from_text, now_ms, &err))
         return refuse_bound("--from", &err);
     if (!request->until_live && !bound_parse(&request->to, request->to_text, now_ms, &err))
@@ -170,16 +173,28 @@ static int print(const struct progress *progress, bool json)
 /* --- The plan ---------------------------------------------------------------------------------
  */
 
-static bool make_plan(struct run *run, struct err *err)
+typedef bool (*question_cb)(struct run *run, rd_kafka_t *client, struct err *err);
+
+static bool ask_kafka(struct run *run, question_cb question, struct err *err)
 {
     rd_kafka_t *client = client_create(run->config, err);
 
     if (!client)
         return false;
     bool done = client_check(client, run->config, run->config->connect_timeout_ms, err) &&
-                plan_make(&run->backfill, &run->request, client, run->connection, err);
+                question(run, client, err);
     rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     return done;
+}
+
+static bool make_plan(struct run *run, rd_kafka_t *client, struct err *err)
+{
+    return plan_make(&run->backfill, &run->request, client, run->connection, err);
+}
+
+static bool has_topics(struct run *run, rd_kafka_t *client, struct err *err)
+{
+    return plan_has_topics(&run->backfill, run->config, client, err);
 }
 
 static bool read_again(struct run *run, struct err *err)
@@ -198,29 +213,40 @@ static void log_restart(const struct backfill *forgotten)
              LOG_STR("backfill", forgotten->name), LOG_INT("rows", rows));
 }
 
-/* Another process may have written one since we looked. */
-static bool write_plan(struct run *run, const char *forgotten, struct err *err)
+static bool is_same(struct run *run, struct err *err)
 {
-    if (!make_plan(run, err) ||
-        !backfill_table_write(run->connection, &run->backfill, forgotten, err) ||
-        !read_again(run, err))
+    bool gained;
+
+    return plan_is_same(&run->backfill, &run->request, run->connection, &gained, err) &&
+           (!gained || backfill_table_keep_mapping(run->connection, &run->backfill, err));
+}
+
+/* Another process may have written one since we looked. forgotten: what was there, or NULL. */
+static bool write_plan(struct run *run, const struct backfill *forgotten, struct err *err)
+{
+    if (!ask_kafka(run, make_plan, err) ||
+        !backfill_table_write(run->connection, &run->backfill, forgotten ? forgotten->plan : NULL,
+                              err))
+        return false;
+    if (forgotten)
+        log_restart(forgotten);
+    if (!read_again(run, err))
         return false;
     log_info("planned", LOG_STR("backfill", run->backfill.name),
              LOG_INT("ranges", (int64_t)run->backfill.ranges_count));
-    return plan_is_same(&run->backfill, &run->request, run->connection, err);
+    run->planned = true;
+    return is_same(run, err);
 }
 
 /* Nobody else may be at work on what is forgotten: of its shares we have but one. */
 static bool begin_anew(struct run *run, struct err *err)
 {
-    char *forgotten = memory_strdup(run->backfill.plan);
-    bool done = backfill_hold_take_all(&run->hold, run->backfill.processes, err);
+    struct backfill forgotten = run->backfill;
+    bool done = backfill_hold_take_all(&run->hold, forgotten.processes, err);
 
-    if (done)
-        log_restart(&run->backfill);
-    backfill_finish(&run->backfill);
-    done = done && write_plan(run, forgotten, err);
-    free(forgotten);
+    run->backfill = (struct backfill){0};
+    done = done && write_plan(run, &forgotten, err);
+    backfill_finish(&forgotten);
     return done;
 }
 
@@ -230,22 +256,21 @@ static bool find_plan(struct run *run, struct err *err)
         return false;
     if (run->backfill.created_ms == 0)
         return write_plan(run, NULL, err);
-    return run->options->restart
-               ? begin_anew(run, err)
-               : plan_is_same(&run->backfill, &run->request, run->connection, err);
+    return run->options->restart ? begin_anew(run, err) : is_same(run, err);
 }
 
 /* As it was begun before, or would be now. */
 static bool preview(struct run *run, struct backfill_progress *picture, struct err *err)
 {
     bool begun = backfill_progress_read(picture, run->connection, run->request.name, 0, err);
+    bool gained;
 
     if (!begun && err->class != ERR_NONE)
         return false;
     if (begun && !run->options->restart)
-        return plan_is_same(&picture->backfill, &run->request, run->connection, err);
+        return plan_is_same(&picture->backfill, &run->request, run->connection, &gained, err);
     backfill_progress_finish(picture);
-    if (!make_plan(run, err))
+    if (!ask_kafka(run, make_plan, err))
         return false;
     backfill_progress_plan(picture, &run->backfill);
     return true;
@@ -320,23 +345,63 @@ static void log_halted(const struct progress *progress)
         log_error("halted: mend this, then run it again with the same options, without --restart",
                   LOG_STR("backfill", progress->name), LOG_STR("reason", first->reason),
                   LOG_STR("topic", first->topic), LOG_INT("partition", first->partition),
-                  LOG_INT("offset", first->next_offset), LOG_INT("ranges_halted", count));
+                  LOG_INT("offset", first->next_offset), LOG_INT("ranges_halted", count),
+                  LOG_STR("note", "its tables may gain columns; once a column is changed or gone, "
+                                  "it does not go on"));
     else
         log_warn("interrupted: to go on, run it again with the same options, without --restart",
                  LOG_STR("backfill", progress->name));
 }
 
+/* The numbers of the processes whose shares are not complete. */
+static void append_others(struct buffer *out, const struct backfill *backfill)
+{
+    struct backfill_share share = {.of = backfill->processes};
+    const char *comma = "";
+
+    for (; share.index < share.of; share.index++)
+        if (!is_share_complete(backfill, &share)) {
+            buffer_printf(out, "%s%" PRId64, comma, share.index);
+            comma = ", ";
+        }
+}
+
+/* Ours is complete, the whole is not. */
+static void note_others(const struct run *run, struct backfill_progress *picture,
+                        struct buffer *note)
+{
+    struct buffer others = {0};
+
+    append_others(&others, &picture->backfill);
+    log_info("share complete: the backfill is when the others are",
+             LOG_STR("backfill", run->request.name), LOG_INT("index", run->share.index),
+             LOG_INT("of", run->share.of), LOG_STR("incomplete", buffer_text(&others)));
+    buffer_printf(note,
+                  "The share of this process (--index %" PRId64 " --of %" PRId64
+                  ") is complete; not complete: --index %s",
+                  run->share.index, run->share.of, buffer_text(&others));
+    picture->progress.note = buffer_text(note);
+    if (picture->progress.state == PROGRESS_INTERRUPTED)
+        picture->progress.state = PROGRESS_INCOMPLETE;
+    buffer_finish(&others);
+}
+
 static int conclude(const struct run *run, struct backfill_progress *picture, int loaded)
 {
+    struct buffer note = {0};
+
     backfill_progress_halt(picture, &run->backfill);
     if (loaded == EXIT_DONE || loaded == EXIT_TEMPORARY)
         loaded = is_share_complete(&picture->backfill, &run->share) ? EXIT_DONE : EXIT_TEMPORARY;
     if (loaded == EXIT_TEMPORARY)
         log_halted(&picture->progress);
+    if (loaded == EXIT_DONE && run->share.of > 1 && picture->progress.state != PROGRESS_COMPLETE)
+        note_others(run, picture, &note);
+    if (loaded == EXIT_DONE && letters_of_share(&picture->backfill, &run->share) > 0)
+        loaded = EXIT_DATA;
     int printed = print(&picture->progress, run->options->json);
-    if (loaded != EXIT_DONE || printed != EXIT_DONE)
-        return loaded != EXIT_DONE ? loaded : printed;
-    return letters_of_share(&picture->backfill, &run->share) > 0 ? EXIT_DATA : EXIT_DONE;
+    buffer_finish(&note);
+    return loaded != EXIT_DONE ? loaded : printed;
 }
 
 static int end(struct run *run, int loaded)
@@ -365,6 +430,8 @@ static int load(struct run *run)
         monitor_abandon(&run->monitor);
         return end(run, EXIT_DONE);
     }
+    if (!run->planned && !ask_kafka(run, has_topics, &err))
+        return fail(&err);
     return end(run, backfill_load(&run->monitor, &run->backfill, &run->share, &run->hold));
 }
 

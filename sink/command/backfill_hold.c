@@ -30,7 +30,8 @@ static bool take_until(const struct backfill_hold *hold, int64_t index, int64_t 
                        struct err *err)
 {
     while (!backfill_table_take(hold->connection, hold->name, index, 0, err)) {
-        bool may_end = err->class == ERR_CONTENTION || PQstatus(hold->connection) == CONNECTION_OK;
+        bool may_end = err->class == ERR_CONTENTION ||
+                       (err->class == ERR_OUTAGE && PQstatus(hold->connection) == CONNECTION_OK);
         if (!may_end || clock_now_ms() >= deadline_ms)
             return false;
         poll(NULL, 0, PAUSE_MS);

@@ -92,6 +92,7 @@ static void complete(struct backfill_ranges *ranges, struct loading_range *one)
              LOG_INT("partition", queue->partition), LOG_INT("range", queue->range),
              LOG_INT("end_offset", queue->end), LOG_INT("rows", queue->written.rows_count));
     one->range->written = queue->written;
+    one->range->lost_count = queue->lost_count;
     one->range->next_offset = queue->position;
     one->queue = NULL;
     ranges->left_count--;
@@ -155,6 +156,7 @@ static void draw(struct progress_range *picture, const struct loading_range *one
     if (queue && queue->position >= 0) {
         range.next_offset = queue->position;
         range.written = queue->written;
+        range.lost_count = queue->lost_count;
     }
     *picture = backfill_progress_range(&range);
     picture->state = state_of(queue);

@@ -42,13 +42,15 @@ static void leave_out_known(rd_kafka_topic_partition_list_t *partitions, const P
 }
 
 static bool insert(const struct config *config, PGconn *connection,
-                   const rd_kafka_topic_partition_list_t *partitions, struct err *err)
+                   const rd_kafka_topic_partition_list_t *partitions, const struct lookup_id *ids,
+                   struct err *err)
 {
     struct offsets_start *starts = memory_new((size_t)partitions->cnt * sizeof(*starts));
     struct buffer sql = {0};
 
     for (int i = 0; i < partitions->cnt; i++)
         starts[i] = (struct offsets_start){.topic = partitions->elems[i].topic,
+                                           .topic_id = ids[i].text,
                                            .partition = partitions->elems[i].partition,
                                            .next_offset = partitions->elems[i].offset};
     offsets_start_sql(&sql, config->name, config->instance_id, starts, (size_t)partitions->cnt);
@@ -61,6 +63,20 @@ static bool insert(const struct config *config, PGconn *connection,
     return result != NULL;
 }
 
+/* The ids first: of a topic that is made anew meanwhile, the claims then find another one. */
+static bool start_all(const struct config *config, rd_kafka_t *client, PGconn *connection,
+                      rd_kafka_topic_partition_list_t *partitions, struct err *err)
+{
+    int64_t timeout_ms = config->connect_timeout_ms;
+    struct lookup_id *ids = lookup_ids(client, partitions, timeout_ms, err);
+    bool done = ids &&
+                lookup_offsets(client, partitions, RD_KAFKA_OFFSET_SPEC_LATEST, timeout_ms, err) &&
+                insert(config, connection, partitions, ids, err);
+
+    free(ids);
+    return done;
+}
+
 static bool start_unknown(const struct config *config, rd_kafka_t *client, PGconn *connection,
                           const PGresult *known, struct err *err)
 {
@@ -71,10 +87,7 @@ static bool start_unknown(const struct config *config, rd_kafka_t *client, PGcon
     if (!partitions)
         return false;
     leave_out_known(partitions, known);
-    bool done =
-        partitions->cnt == 0 || (lookup_offsets(client, partitions, RD_KAFKA_OFFSET_SPEC_LATEST,
-                                                config->connect_timeout_ms, err) &&
-                                 insert(config, connection, partitions, err));
+    bool done = partitions->cnt == 0 || start_all(config, client, connection, partitions, err);
     rd_kafka_topic_partition_list_destroy(partitions);
     return done;
 }

@@ -331,8 +331,10 @@ static void on_position(struct dispatcher *dispatcher, struct queue *queue,
         stop_fetching(dispatcher, queue);
         intake_drop_unsent(dispatcher, queue);
     }
-    if (position->is_counted) /* a database that went back has not written all that we counted */
+    if (position->is_counted) { /* a database that went back has not written all that we counted */
         queue->written = position->written;
+        queue->lost_count = position->lost_count;
+    }
     open_queue(dispatcher, queue);
     dispatcher_announce_move(dispatcher, queue);
     intake_announce_room(dispatcher);

@@ -8,11 +8,13 @@
 #include "kafka/lookup.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "kafka/client.h"
 #include "kafka/topic_ids.h"
 
 #include <poll.h>
 #include <regex.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ATTEMPT_MS = 5000, PAUSE_MS = 100 };
@@ -253,4 +255,32 @@ void lookup_topic_finish(struct lookup_topic *topic)
     if (topic->partitions)
         rd_kafka_topic_partition_list_destroy(topic->partitions);
     *topic = (struct lookup_topic){0};
+}
+
+static bool read_id(rd_kafka_t *client, const char *name, struct lookup_id *id, int64_t timeout_ms,
+                    struct err *err)
+{
+    struct lookup_topic topic;
+    bool done = lookup_topic(client, name, &topic, timeout_ms, err);
+
+    memcpy(id->text, topic.id, sizeof(id->text));
+    lookup_topic_finish(&topic);
+    return done;
+}
+
+struct lookup_id *lookup_ids(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *partitions,
+                             int64_t timeout_ms, struct err *err)
+{
+    const rd_kafka_topic_partition_t *list = partitions->elems;
+    struct lookup_id *ids = memory_new_array((size_t)partitions->cnt + 1, sizeof(*ids));
+
+    for (int i = 0; i < partitions->cnt; i++) {
+        if (i > 0 && strcmp(list[i].topic, list[i - 1].topic) == 0) {
+            ids[i] = ids[i - 1];
+        } else if (!read_id(client, list[i].topic, &ids[i], timeout_ms, err)) {
+            free(ids);
+            return NULL;
+        }
+    }
+    return ids;
 }

@@ -144,6 +144,8 @@ const char *progress_state_name(enum progress_state state)
         return "running";
     case PROGRESS_INTERRUPTED:
         return "interrupted";
+    case PROGRESS_INCOMPLETE:
+        return "incomplete";
     case PROGRESS_COMPLETE:
         return "complete";
     }

@@ -29,6 +29,8 @@ static void append_head(struct buffer *out, const struct progress *progress,
     buffer_text(out);
     printable_make(out->data + from);
     out->len = from + strlen(out->data + from);
+    if (progress->note)
+        buffer_printf(out, "\n%s", progress->note);
     buffer_append_text(out, "\n\n");
 }
 

@@ -230,6 +230,19 @@ bool backfill_table_write(PGconn *connection, const struct backfill *backfill,
     return false;
 }
 
+bool backfill_table_keep_mapping(PGconn *connection, const struct backfill *backfill,
+                                 struct err *err)
+{
+    const char *values[] = {backfill->name, backfill->plan, backfill->mapping};
+    PGresult *result = query(connection,
+                             "UPDATE pgsluice.backfills SET mapping = $3 WHERE name = $1"
+                             " AND plan = $2::uuid",
+                             values, 3, err);
+
+    PQclear(result);
+    return result != NULL;
+}
+
 bool backfill_table_end(PGconn *connection, const char *name, struct err *err)
 {
     const char *values[] = {name};
@@ -252,7 +265,8 @@ PGresult *backfill_table_sink_starts(PGconn *connection, const char *sink, struc
     const char *values[] = {sink};
 
     return query(connection,
-                 "SELECT topic, partition, first_offset FROM pgsluice.offsets WHERE sink = $1",
+                 "SELECT topic, partition, first_offset, topic_id FROM pgsluice.offsets"
+                 " WHERE sink = $1",
                  values, 1, err);
 }
 

@@ -124,9 +124,10 @@ void offsets_claim_sql(struct buffer *sql, const struct offsets_claim *claim)
     }
     buffer_append_text(sql, " RETURNING o.next_offset, o.epoch, o.topic_id, o.leader_epoch");
     if (claim->ledger->has_ranges)
-        buffer_append_text(sql, ", o.rows_count, o.skipped_count, o.dead_letters_count, o.bytes,"
-                                " o.first_offset, o.last_offset, o.first_timestamp_ms,"
-                                " o.last_timestamp_ms");
+        buffer_append_text(
+            sql, ", o.lost_count, o.rows_count, o.skipped_count, o.dead_letters_count, o.bytes,"
+                 " o.first_offset, o.last_offset, o.first_timestamp_ms,"
+                 " o.last_timestamp_ms");
 }
 
 /* NULL is -1. */
@@ -160,8 +161,10 @@ bool offsets_claim_parse(const PGresult *result, struct offsets_position *positi
     snprintf(position->topic_id, sizeof(position->topic_id), "%s", PQgetvalue(result, 0, 2));
     position->leader_epoch = (int32_t)strtol(PQgetvalue(result, 0, 3), NULL, 10);
     position->is_counted = PQnfields(result) > POSITION_COLUMNS;
-    if (position->is_counted)
-        position->written = parse_written(result, POSITION_COLUMNS);
+    if (position->is_counted) {
+        position->lost_count = number_at(result, POSITION_COLUMNS);
+        position->written = parse_written(result, POSITION_COLUMNS + 1);
+    }
     return true;
 }
 
@@ -199,22 +202,26 @@ static void append_starts(struct buffer *sql, const struct offsets_start *starts
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(sql, i > 0 ? ", (" : "(");
         offsets_literal(sql, starts[i].topic);
-        buffer_printf(sql, ", %" PRId32 ", %" PRId64 "::bigint)", starts[i].partition,
+        buffer_printf(sql, ", %" PRId32 ", %" PRId64 "::bigint, ", starts[i].partition,
                       starts[i].next_offset);
+        offsets_literal(sql, starts[i].topic_id);
+        buffer_append_text(sql, ")");
     }
 }
 
 void offsets_start_sql(struct buffer *sql, const char *sink, const char *owner,
                        const struct offsets_start *starts, size_t count)
 {
-    buffer_append_text(sql, "SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
-                            " (sink, topic, partition, next_offset, first_offset, owner) SELECT ");
+    buffer_append_text(
+        sql, "SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
+             " (sink, topic, partition, next_offset, first_offset, topic_id, owner) SELECT ");
     offsets_literal(sql, sink);
-    buffer_append_text(sql, ", s.topic, s.partition, s.next_offset, s.next_offset, ");
+    buffer_append_text(sql, ", s.topic, s.partition, s.next_offset, s.next_offset,"
+                            " nullif(s.topic_id, ''), ");
     offsets_literal(sql, owner);
     buffer_append_text(sql, " FROM (VALUES ");
     append_starts(sql, starts, count);
-    buffer_append_text(sql, ") AS s (topic, partition, next_offset) WHERE NOT EXISTS"
+    buffer_append_text(sql, ") AS s (topic, partition, next_offset, topic_id) WHERE NOT EXISTS"
                             " (SELECT FROM pgsluice.offsets AS o WHERE o.topic = s.topic"
                             " AND o.sink = ");
     offsets_literal(sql, sink);

@@ -88,7 +88,8 @@ bool offsets_table_set(PGconn *connection, const struct offsets_targets *targets
               " FROM unnest($4::integer[], $5::bigint[]) AS t (partition, next_offset)"
               " ON CONFLICT (sink, topic, partition) DO UPDATE"
               " SET next_offset = EXCLUDED.next_offset, topic_id = EXCLUDED.topic_id,"
-              " first_offset = CASE WHEN o.first_offset IS NOT NULL"
+              " first_offset = CASE WHEN o.topic_id <> EXCLUDED.topic_id" /* made anew */
+              " THEN EXCLUDED.first_offset WHEN o.first_offset IS NOT NULL"
               " THEN least(o.first_offset, EXCLUDED.first_offset) END,"
               " owner = EXCLUDED.owner, epoch = o.epoch + 1, leader_epoch = -1,"
               " claimed_at = now(), updated_at = now()",

@@ -55,8 +55,20 @@ static void a_time_has_its_zone(void **state)
     assert_time("2026-11-20T13:00:00Z", NOW_MS);
     assert_time("2026-11-20T14:00:00+01:00", NOW_MS);
     assert_time("2026-11-20T11:30:00.250-0130", NOW_MS + 250);
+    assert_time("2026-11-20T13:00:00z", NOW_MS);
+    assert_time("2026-11-20t13:00:00 utc", NOW_MS);
+    assert_refused("2026-11-20t13:00:00", "no zone");
     assert_refused("2026-11-20T13:00:00", "no zone");
     assert_refused("2026-11-20 13:00", "no zone");
+}
+
+/* No record is between two milliseconds. */
+static void below_a_millisecond_it_is_the_next_one(void **state)
+{
+    (void)state;
+    assert_time("2026-11-20T13:00:00.000001Z", NOW_MS + 1);
+    assert_time("2026-11-20T13:00:00.249999Z", NOW_MS + 250);
+    assert_time("1999-12-31T23:59:59.9999Z", INT64_C(946684800000));
 }
 
 static void a_date_is_its_first_moment_in_utc(void **state)
@@ -94,6 +106,7 @@ int main(void)
         cmocka_unit_test(words_are_the_ends_of_the_log),
         cmocka_unit_test(digits_are_an_offset),
         cmocka_unit_test(a_time_has_its_zone),
+        cmocka_unit_test(below_a_millisecond_it_is_the_next_one),
         cmocka_unit_test(a_date_is_its_first_moment_in_utc),
         cmocka_unit_test(a_duration_is_back_from_now),
         cmocka_unit_test(anything_else_is_refused_with_examples),

@@ -118,6 +118,15 @@ static void what_is_left_is_part_of_the_sum(void **state)
     assert_says("\norders[0] is halted at offset 3600: table \"orders\" does not exist?\n");
 }
 
+static void a_share_may_be_complete_before_the_others(void **state)
+{
+    (void)state;
+    run.state = PROGRESS_INCOMPLETE;
+    run.note = "The share of this process is complete";
+    assert_says(" is incomplete: 2,980 rows");
+    assert_says("\nThe share of this process is complete\n\n");
+}
+
 static void what_is_missing_is_not_to_be_overlooked(void **state)
 {
     (void)state;
@@ -195,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SUMMARY_TEST(it_reads_like_this),
         SUMMARY_TEST(what_is_left_is_part_of_the_sum),
+        SUMMARY_TEST(a_share_may_be_complete_before_the_others),
         SUMMARY_TEST(what_is_missing_is_not_to_be_overlooked),
         SUMMARY_TEST(a_sum_that_does_not_come_out_is_no_secret),
         SUMMARY_TEST(json_has_the_same_figures),

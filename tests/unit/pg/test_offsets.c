@@ -186,7 +186,8 @@ static void a_range_is_claimed_in_its_own_ledger(void **state)
     assert_non_null(strstr(text, ", o.first_timestamp_ms, o.last_timestamp_ms"));
     assert_non_null(strstr(text, ", finished_at = CASE WHEN o.next_offset = 100"
                                  " AND o.end_offset = 250 THEN now() ELSE o.finished_at END"));
-    assert_null(strstr(text, "lost_count"));
+    assert_null(strstr(text, "lost_count ="));
+    assert_non_null(strstr(text, "o.leader_epoch, o.lost_count, o.rows_count, o.skipped_count"));
 }
 
 static void a_row_is_the_position(void **state)
@@ -202,6 +203,41 @@ static void a_row_is_the_position(void **state)
     assert_int_equal(position.epoch, 12);
     assert_string_equal(position.topic_id, "W3q6NxEnTRyZ3aJx4rUyYw");
     assert_int_equal(position.leader_epoch, 5);
+    PQclear(result);
+}
+
+/* A claim's answer of a range: its columns are 100, 101, ... */
+static PGresult *range_answer(void)
+{
+    enum { COLUMNS = 13 };
+    static char names[COLUMNS][8], values[COLUMNS][8];
+    PGresAttDesc attributes[COLUMNS];
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+
+    for (int i = 0; i < COLUMNS; i++) {
+        snprintf(names[i], sizeof(names[i]), "c%d", i);
+        attributes[i] = (PGresAttDesc){.name = names[i]};
+    }
+    PQsetResultAttrs(result, COLUMNS, attributes);
+    for (int i = 0; i < COLUMNS; i++) {
+        snprintf(values[i], sizeof(values[i]), "%d", 100 + i);
+        PQsetvalue(result, 0, i, values[i], (int)strlen(values[i]));
+    }
+    return result;
+}
+
+static void what_a_range_has_counted_comes_with_it(void **state)
+{
+    struct offsets_position position = {0};
+    PGresult *result = range_answer();
+
+    (void)state;
+    assert_true(offsets_claim_parse(result, &position));
+    assert_true(position.is_counted);
+    assert_int_equal(position.lost_count, 104);
+    assert_int_equal(position.written.rows_count, 105);
+    assert_int_equal(position.written.bytes, 108);
+    assert_int_equal(position.written.last_timestamp_ms, 112);
     PQclear(result);
 }
 
@@ -238,17 +274,19 @@ static void the_backend_that_holds_a_row_is_ended_but_our_own(void **state)
 static void a_first_start_makes_rows_of_topics_without_any(void **state)
 {
     static const struct offsets_start starts[] = {
-        {.topic = "o'clock", .partition = 0, .next_offset = 5},
-        {.topic = "orders", .partition = 11, .next_offset = INT64_MAX},
+        {.topic = "o'clock", .topic_id = "W3q6", .partition = 0, .next_offset = 5},
+        {.topic = "orders", .topic_id = "", .partition = 11, .next_offset = INT64_MAX},
     };
 
     (void)state;
     offsets_start_sql(&sql, "si'nk", "host-1", starts, 2);
     assert_sql("SET LOCAL synchronous_commit = on; INSERT INTO pgsluice.offsets"
-               " (sink, topic, partition, next_offset, first_offset, owner)"
-               " SELECT E'si''nk', s.topic, s.partition, s.next_offset, s.next_offset, E'host-1'"
-               " FROM (VALUES (E'o''clock', 0, 5::bigint),"
-               " (E'orders', 11, 9223372036854775807::bigint)) AS s (topic, partition, next_offset)"
+               " (sink, topic, partition, next_offset, first_offset, topic_id, owner)"
+               " SELECT E'si''nk', s.topic, s.partition, s.next_offset, s.next_offset,"
+               " nullif(s.topic_id, ''), E'host-1'"
+               " FROM (VALUES (E'o''clock', 0, 5::bigint, E'W3q6'),"
+               " (E'orders', 11, 9223372036854775807::bigint, E''))"
+               " AS s (topic, partition, next_offset, topic_id)"
                " WHERE NOT EXISTS (SELECT FROM pgsluice.offsets AS o WHERE o.topic = s.topic"
                " AND o.sink = E'si''nk') ON CONFLICT (sink, topic, "
                "partition) DO NOTHING");
@@ -331,6 +369,7 @@ int main(void)
         OFFSETS_TEST(a_topic_id_is_kept_where_there_is_none),
         OFFSETS_TEST(what_is_lost_is_passed_where_the_row_still_stands_before_it),
         OFFSETS_TEST(a_row_is_the_position),
+        OFFSETS_TEST(what_a_range_has_counted_comes_with_it),
         OFFSETS_TEST(without_a_row_there_is_no_position),
         OFFSETS_TEST(the_backend_that_holds_a_row_is_ended_but_our_own),
         OFFSETS_TEST(a_first_start_makes_rows_of_topics_without_any),
