@@ -14,7 +14,7 @@
 enum sampler_state {
     SAMPLER_OFF,      /* SINK_HISTORY_INTERVAL_MS=0 */
     SAMPLER_IDLE,     /* waits until the next sample is due */
-    SAMPLER_DUE,      /* waits for a connection */
+    SAMPLER_DUE,      /* waits for a connection; when it ends, not for long */
     SAMPLER_SAMPLING, /* waits for the answer */
     SAMPLER_PRUNING,  /* waits for the answer: old rows go */
     SAMPLER_ENDED,    /* the last sample is written, or there will be none */
@@ -33,6 +33,7 @@ struct sampler {
     struct conn_job job;
     uv_timer_t timer;
     int64_t end_by_ms;
+    bool seen;    /* PostgreSQL has a sample of this run */
     bool ending;  /* one more sample */
     bool last;    /* this one is */
     bool failing; /* the last one was refused, which was logged */
@@ -41,7 +42,10 @@ struct sampler {
 /* The three fields above are set. */
 void sampler_open(struct sampler *sampler, uv_loop_t *loop);
 
-/* One more sample, which says that this instance ends: while its partitions are still assigned. */
+/*
+ * One more sample, which says that this instance ends. With a connection at hand it shows the
+ * partitions, which are still assigned; one that has to wait may come after them, without any.
+ */
 void sampler_end(struct sampler *sampler);
 
 /* Whether that one is still to be waited for: not for long. */

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 /*
- * Reads each partition from its offset to the first record or the end, whichever comes first. Of
- * those that have no record, the offset becomes RD_KAFKA_OFFSET_END; of the others it stays, as it
- * does of those that timeout_ms was too short for. The client is one of client_create_lane that
+ * Reads each partition from its offset to the first record or the end, whichever comes first. Its
+ * err becomes NO_ERROR: there is a record; _PARTITION_EOF: there is none; _TIMED_OUT: timeout_ms
+ * was too short; another one: why it can't be read. The client is one of client_create_lane that
  * reads nothing else.
  */
 void tails_read(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,

@@ -3,7 +3,16 @@
  *                                   ^                  |    |                              ^
  *                                   +-connection lost--+    +--refused---------------------+
  *
- *   sampler_end: from idle and due, and when what is under way is over --> sampling --over--> ended
+ *   sampler_end, from idle, due, and when what is under way is over:
+ *
+ *   due --connected--> sampling --over--> ended
+ *    ^|                    |                ^
+ *    |+-- late, or away ---|----------------+
+ *    +-- connection lost --+
+ *
+ * An instance that the views have seen runs there until it says that it ends, or for some intervals
+ * more. There may be no connection just then, for the pool closes one that was idle for long: hence
+ * it waits for one then, too.
  *
  * While the dispatcher's pool has no server, none is tried here: whoever reads the log hears of an
  * outage once. The sample is made when there is a connection, so that it says what is so then.
@@ -28,7 +37,7 @@
 enum {
     FIRST_MS = 5000, /* partitions are assigned by then, as a rule */
     CONNECT_TICK_MS = 100,
-    END_MS = 500,
+    END_MS = 1000, /* enough to connect */
     LIFETIME_SAMPLES = 3,
     LIFETIME_MORE_MS = 5000,
 };
@@ -138,7 +147,8 @@ static void on_timer(uv_timer_t *timer);
 
 static void wait_in(struct sampler *sampler, enum sampler_state state, int64_t milliseconds)
 {
-    set_state(sampler, state);
+    if (sampler->state != state)
+        set_state(sampler, state);
     uv_timer_start(&sampler->timer, on_timer, (uint64_t)milliseconds, 0);
 }
 
@@ -154,6 +164,7 @@ static void note_refusal(struct sampler *sampler, const struct err *err)
 
 static void note_success(struct sampler *sampler)
 {
+    sampler->seen = true;
     if (sampler->failing)
         log_info("history is written again");
     sampler->failing = false;
@@ -173,15 +184,29 @@ static void sample(struct sampler *sampler, struct conn *conn)
     buffer_finish(&sql);
 }
 
+static bool server_is_away(const struct sampler *sampler)
+{
+    return sampler->dispatcher->pool.away_since_ms != 0;
+}
+
+static void go_on_ending(struct sampler *sampler, bool lost)
+{
+    bool over = (sampler->last && !lost) || clock_now_ms() >= sampler->end_by_ms;
+    struct conn *conn = over ? NULL : pool_acquire(&sampler->pool);
+
+    if (conn)
+        sample(sampler, conn);
+    else if (over || !sampler->seen || server_is_away(sampler))
+        set_state(sampler, SAMPLER_ENDED);
+    else
+        wait_in(sampler, SAMPLER_DUE, CONNECT_TICK_MS);
+}
+
 /* After a job, whatever became of it. */
 static void go_on(struct sampler *sampler, bool lost)
 {
-    struct conn *conn = sampler->ending ? pool_acquire(&sampler->pool) : NULL;
-
-    if (conn && !sampler->last)
-        sample(sampler, conn);
-    else if (sampler->ending)
-        set_state(sampler, SAMPLER_ENDED);
+    if (sampler->ending)
+        go_on_ending(sampler, lost);
     else if (lost)
         wait_in(sampler, SAMPLER_DUE, CONNECT_TICK_MS);
     else
@@ -219,18 +244,26 @@ static void on_sampled(struct conn_job *job, const struct conn_error *error)
         go_on(sampler, error && error->lost);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void sample_when_connected(struct sampler *sampler)
 {
-    struct sampler *sampler = timer->data;
-    bool away = sampler->dispatcher->pool.away_since_ms != 0;
-    struct conn *conn = away ? NULL : pool_acquire(&sampler->pool);
+    struct conn *conn = server_is_away(sampler) ? NULL : pool_acquire(&sampler->pool);
 
     if (sampler->state == SAMPLER_IDLE)
         set_state(sampler, SAMPLER_DUE);
     if (conn)
         sample(sampler, conn);
     else
-        uv_timer_start(timer, on_timer, CONNECT_TICK_MS, 0);
+        wait_in(sampler, SAMPLER_DUE, CONNECT_TICK_MS);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct sampler *sampler = timer->data;
+
+    if (sampler->ending)
+        go_on_ending(sampler, false);
+    else
+        sample_when_connected(sampler);
 }
 
 /* Opening and closing. */
@@ -268,7 +301,7 @@ void sampler_open(struct sampler *sampler, uv_loop_t *loop)
                    (uint64_t)(interval_ms < FIRST_MS ? interval_ms : FIRST_MS), 0);
 }
 
-/* One that never had a connection has nothing to end. */
+/* One that the views have not seen has nothing to end. */
 void sampler_end(struct sampler *sampler)
 {
     if (sampler->state == SAMPLER_OFF || sampler->ending)
@@ -282,7 +315,8 @@ void sampler_end(struct sampler *sampler)
 
 bool sampler_is_busy(const struct sampler *sampler)
 {
-    bool waits = sampler->state == SAMPLER_SAMPLING || sampler->state == SAMPLER_PRUNING;
+    bool waits = sampler->state == SAMPLER_DUE || sampler->state == SAMPLER_SAMPLING ||
+                 sampler->state == SAMPLER_PRUNING;
 
     return sampler->ending && waits && clock_now_ms() < sampler->end_by_ms;
 }
@@ -292,7 +326,7 @@ void sampler_close(struct sampler *sampler)
     if (sampler->state == SAMPLER_OFF)
         return;
     sampler->ending = true;
-    sampler->last = true;
+    sampler->end_by_ms = 0;
     uv_close((uv_handle_t *)&sampler->timer, NULL);
     pool_close(&sampler->pool);
 }

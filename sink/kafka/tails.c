@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <stdbool.h>
+
 enum { POLL_MS = 100 };
 
 static void stop_reading(rd_kafka_t *client, const rd_kafka_message_t *message)
@@ -14,13 +16,16 @@ static void stop_reading(rd_kafka_t *client, const rd_kafka_message_t *message)
     rd_kafka_topic_partition_list_destroy(one);
 }
 
-/* An error, too, is an answer: of such a partition nothing more is known than its offsets. */
-static void take(rd_kafka_topic_partition_list_t *partitions, const rd_kafka_message_t *message)
+/* An error, too, is an answer. False: it is none, or comes after the first one. */
+static bool take(rd_kafka_topic_partition_list_t *partitions, const rd_kafka_message_t *message)
 {
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        rd_kafka_topic_partition_list_find(partitions, rd_kafka_topic_name(message->rkt),
-                                           message->partition)
-            ->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_topic_partition_t *one = rd_kafka_topic_partition_list_find(
+        partitions, rd_kafka_topic_name(message->rkt), message->partition);
+
+    if (!one || one->err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+        return false;
+    one->err = message->err;
+    return true;
 }
 
 void tails_read(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions, int64_t timeout_ms)
@@ -29,12 +34,14 @@ void tails_read(rd_kafka_t *client, rd_kafka_topic_partition_list_t *partitions,
     int left = partitions->cnt;
 
     rd_kafka_error_destroy(rd_kafka_incremental_assign(client, partitions));
+    for (int i = 0; i < partitions->cnt; i++)
+        partitions->elems[i].err = RD_KAFKA_RESP_ERR__TIMED_OUT; /* until it is told */
     while (left > 0 && clock_now_ms() < deadline_ms) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(client, POLL_MS);
         if (!message)
             continue;
-        if (message->rkt) { /* else it is news of the whole client: it goes on by itself */
-            take(partitions, message);
+        /* Without a topic it is news of the whole client, which goes on by itself. */
+        if (message->rkt && take(partitions, message)) {
             stop_reading(client, message);
             left--;
         }

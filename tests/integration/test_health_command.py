@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import Callable
 
 import pytest
@@ -11,6 +13,7 @@ from mock import MockKafka
 from postgres import Postgres
 from process import free_port
 from sink import Sink, clean_environment, sink_program
+from wait import wait_until
 
 DONE, UNREACHABLE, TEMPORARY, CONFIG = 0, 69, 75, 78
 
@@ -48,11 +51,28 @@ def test_nobody_is_there() -> None:
     assert "nobody answers at 127.0.0.1" in found.stderr
 
 
+def drip(listener: socket.socket) -> None:
+    """Answers byte by byte, without end, until the other one has enough."""
+    peer, _ = listener.accept()
+
+    def is_alone() -> bool:
+        try:
+            return peer.send(b"x") == 0
+        except OSError:
+            return True
+
+    with peer:
+        wait_until(is_alone, 60, what="it hangs up")
+
+
 def test_somebody_who_does_not_answer(mock: MockKafka) -> None:
-    """A broker waits for more of what it takes for the length of a request."""
-    found = health(mock.bootstrap)
-    assert (found.returncode, found.stdout) == (UNREACHABLE, "")
-    assert "gives no answer" in found.stderr
+    """A broker waits for more of what it takes for the length of a request; another one is slow without end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        dripping = pool.submit(drip, listener)
+        for found in pool.map(health, [mock.bootstrap, f"127.0.0.1:{listener.getsockname()[1]}"]):
+            assert (found.returncode, found.stdout) == (UNREACHABLE, "")
+            assert "gives no answer" in found.stderr
+        dripping.result()
 
 
 @pytest.mark.parametrize("address", ("off", "localhost", "localhost:0", "localhost:x"))

@@ -147,6 +147,20 @@ def test_postgres_is_away(running: Callable[..., Sink], own_postgres: Postgres, 
     assert sink.terminate() == 0
 
 
+def test_the_end_is_said_when_no_connection_is_at_hand(running: Callable[..., Sink], database: Postgres) -> None:
+    """The pool closes one that was idle for a minute; here the server does so, sooner."""
+    sink = running(SINK_HISTORY_INTERVAL_MS=3600000, SINK_LOG_LEVEL="debug")
+    end = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND state = 'idle' AND query LIKE '%%prune_consumer_history%%'"
+    )
+    sink.wait_for(lambda: database.scalar(end) == 1, what="its connection has an end")
+    sink.wait_for_log("history has no connection")
+    assert activity(database, "state") == ["RUNNING"] * 3
+    assert sink.terminate() == 0
+    assert activity(database, "state") == ["UNASSIGNED"] * 3
+
+
 def test_rights_are_missing(running: Callable[..., Sink], database: Postgres, mock: MockKafka) -> None:
     """It is said once; records are written all the same."""
     sink = running(SINK_NAME="it's %_a sink")

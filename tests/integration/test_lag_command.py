@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -77,16 +78,25 @@ def test_before_the_first_start(
     sink.close()
 
 
+def looks(log: Path) -> str:
+    """Each look's lag, a digit; r: it has read on from a position."""
+    found = re.findall(r'"lag": (\d)|(r)eading tails', log.read_text())
+    return "".join(lag or read for lag, read in found)
+
+
 def test_watching(mock: MockKafka, postgres: Postgres, names: Names, tmp_path: Path) -> None:
-    """It goes on by itself, and follows what is produced."""
+    """It goes on by itself, follows what is produced, and reads no more than it must."""
     mock.create_topic(names.topic, 1)
     sink = Sink(mock, postgres, names.topic, names.group)
     subprocess.run([sink_program(), "migrate"], env=sink.settings, check=True, timeout=60)
     log = tmp_path / "watch.log"
-    child = Child([str(sink_program()), "lag", "--watch", "--json"], log, env=sink.settings)
+    env = {**sink.settings, "SINK_LOG_LEVEL": "debug"}
+    child = Child([str(sink_program()), "lag", "--watch", "--json"], log, env=env)
     wait_until(lambda: '"lag": 0' in log.read_text(), what="a first look")
     produce(mock, names.topic, 0, 4)
     wait_until(lambda: '"lag": 4' in log.read_text(), what="another one")
+    # One that stands was read once: its record is still there.
+    wait_until(lambda: "44" in looks(log), what="a look without reading")
     child.send(signal.SIGTERM)
     child.wait()
     sink.close()
