@@ -13,6 +13,8 @@
 #include "ops/http.h"
 #include "ops/progress.h"
 
+enum { MONITOR_RESOURCES = 11 };
+
 struct monitor {
     const struct config *config; /* borrowed, as are the others */
     const struct dispatcher *dispatcher;
@@ -23,12 +25,13 @@ struct monitor {
     const bool *draining;
     int workers; /* threads that encode */
 
-    int64_t started_ms; /* Unix time */
-    struct history history;
+    int64_t started_ms;     /* Unix time */
+    struct history history; /* for the page, so empty in a backfill */
 
     /* private: */
-    uv_timer_t timer; /* samples */
-    int fd;           /* listens; -1: SINK_HTTP_ADDRESS=off */
+    uv_timer_t timer;                                  /* samples */
+    int fd;                                            /* listens; -1: SINK_HTTP_ADDRESS=off */
+    struct http_resource resources[MONITOR_RESOURCES]; /* those that it serves */
     struct http http;
 };
 

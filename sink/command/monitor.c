@@ -67,30 +67,35 @@ static void fill_page(void *opaque, bool verbose, struct http_answer *answer)
     buffer_append_text(&answer->body, page_html);
 }
 
-static const struct http_resource resources[] = {
-    {"/", fill_page, "a page for people"},
-    {"/livez", fill_livez, "200 while it lives"},
-    {"/readyz", fill_readyz, "200 while it can do its work, else 503; ?verbose: why"},
-    {"/healthz", fill_livez, NULL},
-    {"/metrics", monitor_fill_metrics, "for Prometheus"},
-    {"/status", monitor_fill_status, "all that one looks for first"},
-    {"/lag", monitor_fill_lag, "how far each partition is behind"},
-    {"/assignment", monitor_fill_assignment, "which partitions this instance has"},
-    {"/distribution", monitor_fill_distribution, "how many records each partition gets"},
-    {"/config", monitor_fill_config, "the settings, secrets masked"},
-    {"/version", monitor_fill_version, "of the program and its libraries"},
+/* A backfill has no group, no lag, and no page, which shows both. */
+enum served_by { BY_SINK, BY_BOTH };
+
+static const struct {
+    enum served_by by;
+    struct http_resource resource;
+} resources[MONITOR_RESOURCES] = {
+    {BY_SINK, {"/", fill_page, "a page for people"}},
+    {BY_BOTH, {"/livez", fill_livez, "200 while it lives"}},
+    {BY_BOTH, {"/readyz", fill_readyz, "200 while it can do its work, else 503; ?verbose: why"}},
+    {BY_BOTH, {"/healthz", fill_livez, NULL}},
+    {BY_BOTH, {"/metrics", monitor_fill_metrics, "for Prometheus"}},
+    {BY_BOTH, {"/status", monitor_fill_status, "all that one looks for first"}},
+    {BY_SINK, {"/lag", monitor_fill_lag, "how far each partition is behind"}},
+    {BY_SINK, {"/assignment", monitor_fill_assignment, "which partitions this instance has"}},
+    {BY_SINK, {"/distribution", monitor_fill_distribution, "how many records each partition gets"}},
+    {BY_BOTH, {"/config", monitor_fill_config, "the settings, secrets masked"}},
+    {BY_BOTH, {"/version", monitor_fill_version, "of the program and its libraries"}},
 };
 
-/* What it has of a sink: no group, no lag, and no page, which shows both. */
-static const struct http_resource backfill_resources[] = {
-    {"/livez", fill_livez, "200 while it lives"},
-    {"/readyz", fill_readyz, "200 while it can do its work, else 503; ?verbose: why"},
-    {"/healthz", fill_livez, NULL},
-    {"/metrics", monitor_fill_metrics, "for Prometheus"},
-    {"/status", monitor_fill_status, "all that one looks for first"},
-    {"/config", monitor_fill_config, "the settings, secrets masked"},
-    {"/version", monitor_fill_version, "of the program and its libraries"},
-};
+static struct http_service service_of(struct monitor *monitor)
+{
+    struct http_service service = {.resources = monitor->resources, .opaque = monitor};
+
+    for (size_t i = 0; i < MONITOR_RESOURCES; i++)
+        if (monitor->consumer || resources[i].by == BY_BOTH)
+            monitor->resources[service.resources_count++] = resources[i].resource;
+    return service;
+}
 
 bool monitor_listen(struct monitor *monitor, const struct config *config, struct err *err)
 {
@@ -129,13 +134,12 @@ void monitor_open(struct monitor *monitor, uv_loop_t *loop)
     monitor->started_ms = clock_wall_ms();
     if (monitor->fd < 0)
         return;
-    struct http_service service = {resources, COUNT_OF(resources), monitor};
-    if (!monitor->consumer)
-        service = (struct http_service){backfill_resources, COUNT_OF(backfill_resources), monitor};
+    struct http_service service = service_of(monitor);
     http_open(&monitor->http, loop, monitor->fd, &service);
     uv_timer_init(loop, &monitor->timer);
     monitor->timer.data = monitor;
-    uv_timer_start(&monitor->timer, on_sample, HISTORY_INTERVAL_MS, HISTORY_INTERVAL_MS);
+    if (monitor->consumer) /* else nothing shows them */
+        uv_timer_start(&monitor->timer, on_sample, HISTORY_INTERVAL_MS, HISTORY_INTERVAL_MS);
 }
 
 void monitor_close(struct monitor *monitor)

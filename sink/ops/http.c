@@ -40,8 +40,8 @@ enum {
     FRESH_US = 250000, /* an answer is given again */
     FRESH_SHARE = 50,
     ACCEPTED = 10,
-    RUN_US = 1000, /* behind it, who comes waits for the next run */
-    CROWDED_RUNS = 3,
+    RUN_US = 1000,    /* behind it, who comes waits for the next run */
+    CROWDED_RUNS = 3, /* it closes whom we dropped, then listens again, and one to spare */
 };
 
 struct http_peer {

@@ -5,6 +5,7 @@
 #include "base/printable.h"
 #include "ops/text_line.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -77,6 +78,7 @@ void text_table_append(const struct text_table *table, struct buffer *out)
 {
     int *widths = memory_new_array(table->columns_count, sizeof(*widths));
 
+    assert(table->cells_count % table->columns_count == 0);
     for (size_t i = 0; i < table->columns_count; i++)
         widths[i] = width_of(table, i);
     append_row(table, widths, NULL, out);
