@@ -465,17 +465,25 @@ static bool is_of_topic(const struct backfill *begun, const struct backfill_rang
                    range->topic, id, begun->name, range->topic_id);
 }
 
+static bool are_of_topics(const struct backfill *begun, const struct lookup_id *ids,
+                          struct err *err)
+{
+    bool done = true;
+
+    for (size_t i = 0; done && i < begun->ranges_count; i++)
+        if (begun->ranges[i].next_offset < begun->ranges[i].end_offset)
+            done = is_of_topic(begun, &begun->ranges[i], (ids++)->text, err);
+    return done;
+}
+
 bool plan_has_topics(const struct backfill *begun, const struct config *config, rd_kafka_t *client,
                      struct err *err)
 {
     rd_kafka_topic_partition_list_t *left = what_is_left(begun);
     struct lookup_id *ids = lookup_ids(client, left, config->connect_timeout_ms, err);
-    bool done = ids || err_context(err, "backfill %.100s can't go on", begun->name);
-    int at = 0;
+    bool done = ids ? are_of_topics(begun, ids, err)
+                    : err_context(err, "backfill %.100s can't go on", begun->name);
 
-    for (size_t i = 0; done && i < begun->ranges_count; i++)
-        if (begun->ranges[i].next_offset < begun->ranges[i].end_offset)
-            done = is_of_topic(begun, &begun->ranges[i], ids[at++].text, err);
     free(ids);
     rd_kafka_topic_partition_list_destroy(left);
     return done;
