@@ -28,6 +28,8 @@
  * having. */
 enum { OLDEST_RDKAFKA = 0x020f01ff };
 
+enum { HEAPS_MAX = 2 };
+
 /* --- The command line ------------------------------------------------------------------------- */
 
 static bool asks_for_help(const char *word)
@@ -112,9 +114,14 @@ static void prepare_process(void)
      * A fetch answer is a megabyte or more. From glibc's defaults each would be mapped, faulted in
      * page by page and unmapped again, which made up a third of the cost of consuming a record:
      * keep such memory in the heap.
+     *
+     * What a heap has once grown to it keeps. By default each thread would get one, and the records
+     * of a moment, their rows of the next and what librdkafka fetches would each be kept at their
+     * most, which together is beyond SINK_MEMORY_LIMIT.
      */
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_ARENA_MAX, HEAPS_MAX);
 }
 
 static void print_problems(struct buffer *problems)

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "command/backfill_ranges.h"
 #include "command/boot.h"
+#include "command/heap.h"
 #include "command/process.h"
 #include "command/watchdog.h"
 #include "dispatch/intake.h"
@@ -50,6 +51,7 @@ struct load {
     size_t lanes_count;
     struct backfill_ranges ranges;
     struct dispatcher dispatcher;
+    struct heap heap;
     struct watchdog watchdog;
     struct dead_letter_topic dead_letter_topic;
     struct progress_display display;
@@ -79,6 +81,7 @@ static void close_all(struct load *load)
     set_state(load, LOAD_CLOSING);
     progress_display_close(&load->display);
     monitor_close(load->monitor);
+    heap_close(&load->heap);
     watchdog_close(&load->watchdog);
     backfill_hold_close(load->hold);
     dispatcher_close(&load->dispatcher);
@@ -329,6 +332,7 @@ static void open_all(struct load *load)
     struct dispatcher_hooks hooks = hooks_of(load);
     dispatcher_open(&load->dispatcher, &load->loop, load->config, &hooks);
     dispatcher_serve_backfill(&load->dispatcher, load->backfill->name, load->backfill->plan);
+    heap_open(&load->heap, &load->loop, load->config);
     watchdog_open(&load->watchdog, &load->loop, load->config, load->clients[0], &load->dispatcher);
     backfill_hold_open(load->hold, &load->loop, on_taken, load);
     backfill_ranges_assign(&load->ranges, &load->dispatcher, load->lanes);

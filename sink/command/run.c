@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "command/boot.h"
 #include "command/first_start.h"
+#include "command/heap.h"
 #include "command/monitor.h"
 #include "command/process.h"
 #include "command/sampler.h"
@@ -50,6 +51,7 @@ struct run {
     rd_kafka_t *producer; /* of dead letters; NULL: they do not go to a topic */
     struct dispatcher dispatcher;
     struct consumer consumer;
+    struct heap heap;
     struct watchdog watchdog;
     struct dead_letter_topic dead_letter_topic;
     struct credentials credentials;
@@ -79,6 +81,7 @@ static void close_all(struct run *run)
     set_state(run, RUN_CLOSING);
     monitor_close(&run->monitor);
     sampler_close(&run->sampler);
+    heap_close(&run->heap);
     watchdog_close(&run->watchdog);
     dispatcher_close(&run->dispatcher);
     consumer_close(&run->consumer);
@@ -248,6 +251,7 @@ static void open_all(struct run *run)
     if (run->producer)
         hooks.letters = open_dead_letter_topic(run);
     dispatcher_open(&run->dispatcher, &run->loop, run->config, &hooks);
+    heap_open(&run->heap, &run->loop, run->config);
     watchdog_open(&run->watchdog, &run->loop, run->config, run->client, &run->dispatcher);
     open_monitor(run);
     open_sampler(run);
