@@ -282,6 +282,10 @@ static void add_ranges(struct backfill *backfill, const struct offsets *offsets,
         ranges[j].topic = memory_strdup(log->topic);
         ranges[j].partition = log->partition;
         ranges[j].topic_id = memory_strdup(offsets->ids[i].text);
+        ranges[j].written = (struct offsets_written){.first_offset = -1,
+                                                     .last_offset = -1,
+                                                     .first_timestamp_ms = -1,
+                                                     .last_timestamp_ms = -1};
     }
     backfill->ranges_count += count;
 }

@@ -11,14 +11,22 @@ enum { LABEL_WIDTH = 27, COUNT_WIDTH = 14 };
 
 /* --- The head --------------------------------------------------------------------------------- */
 
+static void append_amount(struct buffer *out, const struct progress *progress,
+                          const struct progress_sum *sum)
+{
+    bool ahead = progress->state == PROGRESS_PLANNED;
+
+    progress_text_count(out, ahead ? sum->offsets_count : sum->rows_count);
+    buffer_append_text(out, ahead ? " offsets in range, none read yet" : " rows");
+}
+
 static void append_head(struct buffer *out, const struct progress *progress,
                         const struct progress_sum *sum)
 {
     size_t from = out->len;
 
     buffer_printf(out, "Backfill %s is %s: ", progress->name, progress_state_name(progress->state));
-    progress_text_count(out, sum->rows_count);
-    buffer_append_text(out, " rows");
+    append_amount(out, progress, sum);
     if (progress_took_ms(progress) > 0) {
         buffer_append_text(out, " in ");
         progress_text_duration(out, progress_took_ms(progress));
@@ -26,9 +34,7 @@ static void append_head(struct buffer *out, const struct progress *progress,
         progress_text_count(out, progress_rows_per_s(progress));
         buffer_append_text(out, " a second");
     }
-    buffer_text(out);
-    printable_make(out->data + from);
-    out->len = from + strlen(out->data + from);
+    printable_make_from(out, from);
     if (progress->note)
         buffer_printf(out, "\n%s", progress->note);
     buffer_append_text(out, "\n\n");
@@ -106,6 +112,12 @@ static void append_state(struct buffer *out, const struct progress_range *partit
     buffer_append_text(out, progress_range_state_name(partition->state));
 }
 
+/* Nothing of it was read: its first and last offsets are where it begins and ends. */
+static bool lies_ahead(const struct progress_range *partition)
+{
+    return partition->records_count == 0 && partition->next_offset < partition->end_offset;
+}
+
 /* Without a partition: the title. */
 static const char *cell(struct buffer *text, const struct progress_range *partition,
                         enum progress_column column)
@@ -121,10 +133,12 @@ static const char *cell(struct buffer *text, const struct progress_range *partit
         progress_text_count(text, partition->records_count);
         break;
     case FIRST_OFFSET:
-        append_offset(text, partition->first_offset);
+        append_offset(text,
+                      lies_ahead(partition) ? partition->next_offset : partition->first_offset);
         break;
     case LAST_OFFSET:
-        append_offset(text, partition->last_offset);
+        append_offset(text,
+                      lies_ahead(partition) ? partition->end_offset - 1 : partition->last_offset);
         break;
     case FIRST_TIME:
         progress_text_time(text, partition->first_timestamp_ms);

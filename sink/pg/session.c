@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "ops/log.h"
 #include "pg/primary.h"
 
 #include <assert.h>
@@ -303,6 +304,9 @@ PGconn *session_connect(const struct config *config, int64_t timeout_ms, struct 
         int64_t delay_ms = backoff_delay_ms(&connect_backoff, i, backoff_random());
         if (connection || err->class == ERR_CONFIG || clock_now_ms() + delay_ms >= deadline_ms)
             break;
+        if (i == 0 && timeout_ms >= config->connect_timeout_ms) /* somebody sits and waits */
+            log_warn("PostgreSQL can't be reached, it is tried again", LOG_ERR(err),
+                     LOG_INT("timeout_ms", timeout_ms));
         poll(NULL, 0, (int)delay_ms);
     }
     config_servers_finish(&servers);
