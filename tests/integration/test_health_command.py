@@ -52,8 +52,9 @@ def test_nobody_is_there() -> None:
 
 
 def drip(listener: socket.socket) -> None:
-    """Answers byte by byte, without end, until the other one has enough."""
+    """Begins well and goes on byte by byte, without end, until the other one has enough."""
     peer, _ = listener.accept()
+    peer.send(b"HTTP/1.0 200 OK\r\n\r\n")
 
     def is_alone() -> bool:
         try:
